@@ -1,0 +1,132 @@
+"""Tokenized texts as flat arrays, and batches of texts of like length made from them by array operations."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch.utils.data import Dataset, Sampler
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast
+
+TOKENIZE_CHUNK = 20_000
+WINDOW_BATCHES = 50
+
+
+class TokenizedTexts(Dataset):
+    """Token ids and labels of many texts.
+
+    A `DataLoader` asks `__getitems__` for a whole batch, which is made at once; `collate` hands it on as tensors.
+
+    Args:
+        token_ids: `(tokens,)` int32 ids of all texts, one after the other.
+        offsets: `(texts + 1,)` int64; text i is `token_ids[offsets[i]:offsets[i + 1]]`.
+        labels: `(texts,)` int64 class ids, or None.
+        pad_token_id: Id that fills a batch's shorter rows.
+    """
+
+    def __init__(
+        self, token_ids: np.ndarray, offsets: np.ndarray, labels: Optional[np.ndarray], pad_token_id: int
+    ) -> None:
+        self.token_ids = token_ids
+        self.offsets = offsets
+        self.labels = labels
+        self.pad_token_id = pad_token_id
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`(texts,)` number of tokens."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> dict[str, np.ndarray]:
+        """Returns `input_ids` and `attention_mask` `(batch_size, longest length)` and `labels` `(batch_size,)`."""
+        rows = np.asarray(indices)
+        starts = self.offsets[rows, None]
+        lengths = self.offsets[rows + 1, None] - starts
+        positions = np.arange(max(lengths.max(), 1))
+        mask = positions < lengths
+        input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
+        input_ids[mask] = self.token_ids[(starts + positions)[mask]]
+        batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
+        if self.labels is not None:
+            batch["labels"] = self.labels[rows]
+        return batch
+
+    def save(self, path: Path) -> None:
+        """Writes an Arrow file that `load` maps into memory."""
+        token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
+        batch = pa.record_batch({"input_ids": token_lists, "labels": pa.array(self.labels)})
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
+            writer.write_batch(batch)
+
+    @classmethod
+    def load(cls, path: Path, pad_token_id: int) -> "TokenizedTexts":
+        batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+        input_ids = batch["input_ids"]
+        return cls(input_ids.values.to_numpy(), input_ids.offsets.to_numpy(), batch["labels"].to_numpy(), pad_token_id)
+
+
+def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+def tokenize(
+    texts: list[str],
+    tokenizer: PreTrainedTokenizerFast,
+    labels: Optional[list[int]] = None,
+    max_length: Optional[int] = None,
+    show_progress: bool = False,
+) -> TokenizedTexts:
+    """Token ids of `texts`, each cut to `max_length` tokens if given."""
+    pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
+    with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
+        for start in range(0, len(texts), TOKENIZE_CHUNK):
+            chunk = texts[start : start + TOKENIZE_CHUNK]
+            ids = [encoding.ids[:max_length] for encoding in tokenizer.backend_tokenizer.encode_batch_fast(chunk)]
+            pieces.append(np.fromiter((token for row in ids for token in row), np.int32))
+            lengths.append(np.fromiter(map(len, ids), np.int64))
+            progress.update(len(chunk))
+    return TokenizedTexts(
+        token_ids=np.concatenate(pieces),
+        offsets=np.cumsum(np.concatenate(lengths)),
+        labels=None if labels is None else np.asarray(labels, dtype=np.int64),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Shuffles texts so that each run of `batch_size` holds texts of like length.
+
+    The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.
+    Texts are shuffled, sorted by length within windows of 50 batches, and the batches are shuffled; a last batch that
+    is not full comes last.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.lengths))
+        windows = np.arange(len(order)) // (WINDOW_BATCHES * self.batch_size)
+        order = order[np.lexsort((self.lengths[order], windows))]
+        full = len(order) // self.batch_size * self.batch_size
+        batches = rng.permutation(order[:full].reshape(-1, self.batch_size))
+        yield from np.concatenate((batches.reshape(-1), order[full:])).tolist()

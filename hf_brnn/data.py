@@ -1,0 +1,297 @@
+"""From a source to labelled rows, and from rows to splits."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import pandas as pd
+from datasets import load_dataset
+from sklearn.model_selection import train_test_split
+
+from .tables import BadRow, read_batches
+
+logger = logging.getLogger(__name__)
+
+SAMPLE = "sample"
+SAMPLE_FILE = Path(__file__).parent / "sample" / "tweets.csv"
+HUB_DATASET = "stanfordnlp/sentiment140"
+LABEL_COLUMNS = ("label", "sentiment", "polarity", "target")
+LABEL_NAMES = ("NEGATIVE", "POSITIVE")
+NEUTRAL = -1
+SENTIMENT_LABELS = {"0": 0, "1": 1, "2": NEUTRAL, "4": 1, "negative": 0, "positive": 1, "neutral": NEUTRAL}
+
+
+@dataclass
+class DataArguments:
+    """Where the rows come from, how they are split and how they are tokenized."""
+
+    dataset_name: str = field(
+        default=SAMPLE,
+        metadata={"help": f"'{SAMPLE}' (the embedded one) or a data set on the Hub, such as {HUB_DATASET}."},
+    )
+    dataset_revision: Optional[str] = field(default=None, metadata={"help": "Branch, tag or commit on the Hub."})
+    data_files: Optional[list[str]] = field(
+        default=None, metadata={"help": "csv, tsv, json or parquet files to read instead of dataset_name."}
+    )
+    held_out_files: Optional[list[str]] = field(
+        default=None, metadata={"help": "Files of test texts, read for one purpose: no split may hold one of them."}
+    )
+    text_column: str = field(default="text", metadata={"help": "Column of the texts."})
+    label_column: Optional[str] = field(
+        default=None, metadata={"help": f"Column of the labels; by default the first of {', '.join(LABEL_COLUMNS)}."}
+    )
+    class_names: list[str] = field(
+        default_factory=lambda: list(LABEL_NAMES),
+        metadata={"help": "Names of the labels in the order of their ids. Rows hold names or ids."},
+    )
+    max_rows: Optional[int] = field(default=None, metadata={"help": "Use so many rows, drawn by split_seed."})
+    validation_size: float = field(default=0.1, metadata={"help": "Rows kept for validation: a share, or a number."})
+    test_size: float = field(default=0.1, metadata={"help": "Rows kept for the test: a share, or a number."})
+    split_seed: int = field(default=42, metadata={"help": "Seed of max_rows and of the splits."})
+    skip_bad_rows: bool = field(default=False, metadata={"help": "Count, list and leave out rows that can't be used."})
+    vocab_size: int = field(default=4000, metadata={"help": "Words the tokenizer knows at most."})
+    min_frequency: int = field(default=2, metadata={"help": "A word seen less often in training stays unknown."})
+    max_length: int = field(default=128, metadata={"help": "Tokens of a training text that are read."})
+
+    def __post_init__(self) -> None:
+        for name in ("validation_size", "test_size"):
+            value = getattr(self, name)
+            if value < 0 or (value > 1 and value != int(value)) or value == 1:
+                raise ValueError(f"{name} is {value}, but must be a share in [0, 1) or a whole number of rows.")
+        for name in ("max_rows", "vocab_size", "min_frequency", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}, but must be at least 1.")
+        if len(set(self.class_names)) < 2 or len(set(self.class_names)) < len(self.class_names):
+            raise ValueError(f"class_names is {self.class_names}, but must be two or more different names.")
+
+
+class BadRowsError(ValueError):
+    """Rows that can't be used, with their places."""
+
+    def __init__(self, bad_rows: list[BadRow]) -> None:
+        self.bad_rows = bad_rows
+        shown = "\n".join(f"  {bad_row}" for bad_row in bad_rows[:10])
+        more = f"\n  and {len(bad_rows) - 10} more" if len(bad_rows) > 10 else ""
+        super().__init__(
+            f"{len(bad_rows)} rows can't be used:\n{shown}{more}\n"
+            "Mend them, or leave them out with --skip_bad_rows, which counts and lists them."
+        )
+
+
+@dataclass
+class LabelledRows:
+    """Texts with label ids, and what was left out on the way to them."""
+
+    columns: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    neutral: int = 0
+    bad_rows: list[BadRow] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def select(self, indices: Iterable[int]) -> "LabelledRows":
+        """The rows at `indices`, in that order."""
+        indices = list(indices)
+        return LabelledRows(
+            columns=self.columns,
+            texts=[self.texts[index] for index in indices],
+            labels=[self.labels[index] for index in indices],
+        )
+
+
+def load_rows(args: DataArguments) -> LabelledRows:
+    """Reads the source that `args` names.
+
+    Returns:
+        The rows that can be used, in the order of the source; with `max_rows`, so many of them drawn by `split_seed`.
+
+    Raises:
+        BadRowsError: Rows can't be used and `skip_bad_rows` is off.
+        ConnectionError: The data set on the Hub can't be reached.
+        FileNotFoundError: A data file is missing.
+        ValueError: A file is not what its suffix says, has no such column, or mixes label schemes.
+    """
+    rows = LabelledRows()
+    if args.data_files is None and args.dataset_name != SAMPLE:
+        _read_hub_dataset(rows, args)
+    for file in args.data_files or ([str(SAMPLE_FILE)] if args.dataset_name == SAMPLE else []):
+        _read_file(rows, Path(file), args)
+    if rows.bad_rows and not args.skip_bad_rows:
+        raise BadRowsError(rows.bad_rows)
+    if rows.bad_rows:
+        listed = "\n".join(f"  {bad_row}" for bad_row in rows.bad_rows)
+        logger.warning("Left out %d rows that can't be used:\n%s", len(rows.bad_rows), listed)
+    if rows.neutral:
+        logger.info("Left out %d neutral rows.", rows.neutral)
+    if not rows.texts:
+        raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
+    if args.max_rows is not None and args.max_rows < len(rows):
+        drawn = rows.select(np.random.default_rng(args.split_seed).permutation(len(rows))[: args.max_rows])
+        rows.texts, rows.labels = drawn.texts, drawn.labels
+    return rows
+
+
+def _read_file(rows: LabelledRows, path: Path, args: DataArguments) -> None:
+    labels_seen: Counter[str] = Counter()
+    for batch in read_batches(path, rows.bad_rows.append):
+        text_column, label_column = _find_columns(str(path), batch.table.column_names, args)
+        rows.columns = batch.table.column_names
+        _collect(
+            rows,
+            labels_seen,
+            zip(batch.numbers, batch.table[text_column].to_pylist(), batch.table[label_column].to_pylist()),
+            place=(str(path), batch.unit),
+            args=args,
+        )
+    _check_scheme(str(path), labels_seen, args)
+
+
+def _read_hub_dataset(rows: LabelledRows, args: DataArguments) -> None:
+    try:
+        dataset = load_dataset(args.dataset_name, revision=args.dataset_revision, split="train")
+    except (ConnectionError, OSError) as error:
+        raise ConnectionError(
+            f"The data set {args.dataset_name} can't be reached on the Hub ({type(error).__name__}: {error}). Two ways "
+            "on: give local files with --data_files FILE, or train on the embedded sample with "
+            "--config configs/quickstart.yaml."
+        ) from error
+    text_column, label_column = _find_columns(args.dataset_name, dataset.column_names, args)
+    rows.columns = dataset.column_names
+    labels_seen: Counter[str] = Counter()
+    start = 1
+    for batch in dataset.select_columns([text_column, label_column]).iter(10_000):
+        numbers = range(start, start + len(batch[text_column]))
+        numbered = zip(numbers, batch[text_column], batch[label_column])
+        _collect(rows, labels_seen, numbered, place=(args.dataset_name, "row"), args=args)
+        start += len(numbers)
+    _check_scheme(args.dataset_name, labels_seen, args)
+
+
+def _find_columns(source: str, names: list[str], args: DataArguments) -> tuple[str, str]:
+    labels = LABEL_COLUMNS if args.label_column is None else (args.label_column,)
+    return (
+        _find_column(source, names, (args.text_column,), "--text_column"),
+        _find_column(source, names, labels, "--label_column"),
+    )
+
+
+def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option: str) -> str:
+    for name in wanted:
+        if name in names:
+            return name
+    raise ValueError(f"{source}: no column {' or '.join(map(repr, wanted))} among {', '.join(names)}. Name it: {option}.")
+
+
+def _collect(
+    rows: LabelledRows,
+    labels_seen: Counter[str],
+    numbered: Iterable[tuple[int, Any, Any]],
+    place: tuple[str, str],
+    args: DataArguments,
+) -> None:
+    known = _label_ids(args.class_names)
+    for number, text, label in numbered:
+        key = str(label).strip().casefold()
+        label_id = known.get(key)
+        if not isinstance(text, str) or not text.strip():
+            rows.bad_rows.append(BadRow(*place, number, f"no text in field {args.text_column!r}"))
+        elif label_id is None:
+            rows.bad_rows.append(BadRow(*place, number, f"label {label!r} is not one of {', '.join(known)}"))
+        else:
+            labels_seen[key] += 1
+            if label_id == NEUTRAL:
+                rows.neutral += 1
+            else:
+                rows.texts.append(text)
+                rows.labels.append(label_id)
+
+
+def _label_ids(names: list[str]) -> dict[str, int]:
+    if tuple(names) == LABEL_NAMES:
+        return SENTIMENT_LABELS
+    return {str(index): index for index in range(len(names))} | {name.casefold(): i for i, name in enumerate(names)}
+
+
+def _check_scheme(source: str, labels_seen: Counter[str], args: DataArguments) -> None:
+    if tuple(args.class_names) == LABEL_NAMES and labels_seen["1"] and labels_seen["4"]:
+        raise ValueError(
+            f"{source}: labels 1 ({labels_seen['1']} rows) and 4 ({labels_seen['4']} rows) both occur. Two labels are "
+            "0 and 1, or 0 and 4; for more, give their names with --class_names."
+        )
+
+
+def text_key(text: str) -> str:
+    """What makes two texts the same text: their words, whatever case and white space."""
+    return " ".join(text.split()).casefold()
+
+
+def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRows]:
+    """Splits rows into train, validation and test by `split_seed`; a text stands in one of them only.
+
+    With `test_size=0.33, split_seed=42` the test part is that of scikit-learn's
+    `train_test_split(rows, test_size=0.33, random_state=42)`. A text of a later part (or of `held_out_files`) is purged
+    from the earlier ones, and the number of purged rows is logged.
+
+    Returns:
+        The parts that hold a row, by name.
+
+    Raises:
+        ValueError: No row is left to train on.
+    """
+    parts = {"train": np.arange(len(rows)), "validation": np.arange(0), "test": np.arange(0)}
+    for name in ("test", "validation"):
+        size = getattr(args, f"{name}_size")
+        size = int(size) if size > 1 else size
+        if size >= len(parts["train"]):
+            raise ValueError(f"{name}_size is {size}, but only {len(parts['train'])} rows are left to draw from.")
+        if size:
+            parts["train"], parts[name] = train_test_split(parts["train"], test_size=size, random_state=args.split_seed)
+    keys = [text_key(text) for text in rows.texts]
+    kept_apart = _read_held_out_keys(args)
+    splits: dict[str, LabelledRows] = {}
+    for name in ("test", "validation", "train"):
+        kept = [index for index in parts[name].tolist() if keys[index] not in kept_apart]
+        if len(kept) < len(parts[name]):
+            logger.info("Purged %d rows of %s whose text is held out elsewhere.", len(parts[name]) - len(kept), name)
+        kept_apart |= {keys[index] for index in kept}
+        if kept:
+            splits[name] = rows.select(kept)
+    if "train" not in splits:
+        raise ValueError(f"No row of {len(rows)} is left to train on: lower validation_size and test_size.")
+    return splits
+
+
+def _read_held_out_keys(args: DataArguments) -> set[str]:
+    keys: set[str] = set()
+    bad_rows: list[BadRow] = []
+    for file in args.held_out_files or []:
+        for batch in read_batches(Path(file), bad_rows.append):
+            text_column = _find_column(file, batch.table.column_names, (args.text_column,), "--text_column")
+            keys |= {text_key(text) for text in batch.table[text_column].to_pylist() if isinstance(text, str)}
+    if bad_rows:
+        raise BadRowsError(bad_rows)
+    return keys
+
+
+def describe(rows: LabelledRows, splits: dict[str, LabelledRows], lengths: np.ndarray, class_names: list[str]) -> str:
+    """A summary for people: columns, rows, classes, the first five rows, token lengths of the training part."""
+    counts = Counter(rows.labels)
+    sizes = ", ".join(f"{name} {len(splits[name]):,}" for name in ("train", "validation", "test") if name in splits)
+    first = pd.DataFrame({"text": rows.texts[:5], "label": [class_names[label] for label in rows.labels[:5]]})
+    percentiles = ", ".join(f"{p}%: {np.percentile(lengths, p):.0f}" for p in (50, 95, 99))
+    return "\n".join(
+        (
+            f"columns  {', '.join(rows.columns)}",
+            f"rows     {len(rows):,} ({sizes}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
+            "classes  " + ", ".join(f"{name} {counts[index]:,}" for index, name in enumerate(class_names)),
+            f"tokens   mean {lengths.mean():.1f}, {percentiles}, longest {lengths.max()}",
+            first.to_string(max_colwidth=80),
+        )
+    )

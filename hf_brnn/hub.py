@@ -1,0 +1,169 @@
+"""The saved folder: weights, code, tokenizer, card, curves and metrics, written as a whole or not at all."""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from transformers import PreTrainedTokenizerFast
+
+from .data import HUB_DATASET, SAMPLE
+from .modeling_brnn import BrnnPreTrainedModel
+from .tokenization import save_tokenizer
+from .training import plot_curves
+
+logger = logging.getLogger(__name__)
+
+CARD_TEMPLATE = Path(__file__).parent / "model_card.md"
+CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
+
+
+@dataclass
+class TrainingReport:
+    """What is known of a finished training, for card and metrics.
+
+    Attributes:
+        metrics: Metrics by split, as `TextClassificationMetrics` names them, with `loss` and `rows`.
+        history: Entries of `epoch_history`.
+        evaluated: The part that the history's `eval_` metrics are of.
+        config: The `config` of the run's `Arguments`.
+        seconds: Wall time of the training.
+        processes: Number of processes.
+        device: `"cpu"` or the name of the GPU.
+        versions: Versions of the libraries by name.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    history: list[dict[str, float]]
+    evaluated: str
+    config: dict[str, Any]
+    seconds: float
+    processes: int
+    device: str
+    versions: dict[str, str]
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raises:
+    FileExistsError: `folder` holds something else than a saved folder, which saving would replace.
+    """
+    if folder.exists() and not _is_saved_folder(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists and is no saved model: choose another --output_dir.")
+
+
+def _is_saved_folder(folder: Path) -> bool:
+    config = folder / "config.json"
+    return config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("model_type") == "brnn"
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of `folder` when all is written.
+
+    Until then `folder` stays as it is; after an exception the new one is removed. The exchange is two renames: a process
+    killed between them leaves the earlier folder as `.<name>.previous`, and the next call puts it back.
+
+    Raises:
+        FileExistsError: `folder` holds something else than a saved folder.
+    """
+    check_output_folder(folder)
+    part = folder.with_name(f".{folder.name}.part")
+    previous = folder.with_name(f".{folder.name}.previous")
+    if previous.exists():
+        if folder.exists():
+            shutil.rmtree(previous)
+        else:
+            logger.warning("Putting back %s, which an interrupted save had set aside.", folder)
+            previous.rename(folder)
+    if part.exists():
+        shutil.rmtree(part)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    except BaseException:
+        shutil.rmtree(part)
+        raise
+    if folder.exists():
+        folder.rename(previous)
+    part.rename(folder)
+    if previous.exists():
+        shutil.rmtree(previous)
+
+
+def save_folder(
+    folder: Path, model: BrnnPreTrainedModel, tokenizer: PreTrainedTokenizerFast, report: TrainingReport
+) -> None:
+    """Writes the saved folder; a run killed meanwhile leaves the earlier one whole.
+
+    Raises:
+        FileExistsError: `folder` holds something else than a saved folder.
+    """
+    with replacing(folder) as part:
+        model.save_pretrained(part)
+        save_tokenizer(tokenizer, part)
+        plot_curves(report.history, part / "curves.png", report.evaluated)
+        metrics = {**report.metrics, "history": report.history}
+        (part / "metrics.json").write_text(json.dumps(_without_nan(metrics), indent=2) + "\n", encoding="utf-8")
+        config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
+        (part / "training_config.yaml").write_text(config, encoding="utf-8")
+        build_card(folder.name, model, report).save(part / "README.md")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) -> ModelCard:
+    """The model card: `model_card.md`, filled with what the training saw and measured."""
+    is_sample = report.config["data_files"] is None and report.config["dataset_name"] == SAMPLE
+    uses_hub = report.config["data_files"] is None and not is_sample
+    source = report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["embedded sample"])
+    split = "test" if "test" in report.metrics else report.evaluated
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            task_name="Text classification",
+            dataset_type=report.config["dataset_name"] if uses_hub else "text",
+            dataset_name=source,
+            dataset_split=split,
+            metric_type=metric,
+            metric_name=title,
+            metric_value=round(report.metrics[split][metric], 4),
+        )
+        for metric, title in CARD_METRICS.items()
+        if not math.isnan(report.metrics.get(split, {}).get(metric, math.nan))
+    ]
+    data = ModelCardData(
+        language="en",
+        license="apache-2.0",
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        tags=["brnn", "rnn", "sentiment-analysis", model.config.cell_type],
+        datasets=[HUB_DATASET] if uses_hub and report.config["dataset_name"] == HUB_DATASET else None,
+        metrics=["accuracy", "f1", "precision", "recall", "roc_auc"],
+        model_name=name if results else None,
+        eval_results=results or None,
+    )
+    return ModelCard.from_template(
+        data,
+        template_path=str(CARD_TEMPLATE),
+        name=name,
+        config=model.config,
+        parameters=model.num_parameters(),
+        labels=list(model.config.id2label.values()),
+        is_sample=is_sample,
+        source=source,
+        report=report,
+        yaml_config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
+    )

@@ -1,0 +1,312 @@
+"""Files of rows: csv, tsv, json, parquet and plain text, read in batches and written back."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
+ORIGINAL_COLUMNS = ("target", "id", "date", "query", "user", "text")
+BATCH_SIZE = 10_000
+
+csv.field_size_limit(sys.maxsize)
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that can't be used: where it stands, counted from 1, and why."""
+
+    file: str
+    unit: str
+    number: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.unit} {self.number}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a file and their numbers in it, counted from 1 (`unit` says whether lines or rows)."""
+
+    table: pa.Table
+    unit: str
+    numbers: list[int]
+
+
+OnBadRow = Callable[[BadRow], None]
+
+
+def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE) -> Iterator[Batch]:
+    """Reads a file in batches, in constant memory (a json array is read whole).
+
+    Fields of csv and tsv files are strings. A csv file without header whose first row has the six columns of
+    Sentiment140's original files is read as those: latin-1, `target, id, date, query, user, text`. A text file becomes
+    one column `text`, a row a line.
+
+    Args:
+        path: The file; its suffix says what it is.
+        on_bad_row: Called for each row with a wrong number of fields, broken quotes, bytes that don't decode as UTF-8
+            or json that is no object; the row is then left out.
+        batch_size: Number of rows of a batch at most.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The suffix is unknown, or the file is empty or not what its suffix says.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file.")
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _read_parquet(path, on_bad_row, batch_size)
+    if suffix in (".csv", ".tsv"):
+        rows = _read_csv(path, on_bad_row, delimiter="\t" if suffix == ".tsv" else ",")
+    elif suffix in (".json", ".jsonl"):
+        rows = _read_json(path, on_bad_row)
+    elif suffix == ".txt":
+        rows = _read_text(path, on_bad_row)
+    else:
+        raise ValueError(f"{path}: unknown kind of file, must be one of {', '.join(SUFFIXES)}.")
+    return _batch_rows(path, rows, batch_size)
+
+
+def _batch_rows(path: Path, rows: Iterator[tuple[int, dict[str, Any]]], batch_size: int) -> Iterator[Batch]:
+    numbers: list[int] = []
+    values: list[dict[str, Any]] = []
+    for number, row in rows:
+        numbers.append(number)
+        values.append(row)
+        if len(values) == batch_size:
+            yield Batch(_to_table(path, numbers, values), "line", numbers)
+            numbers, values = [], []
+    if values:
+        yield Batch(_to_table(path, numbers, values), "line", numbers)
+
+
+def _to_table(path: Path, numbers: list[int], rows: list[dict[str, Any]]) -> pa.Table:
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {}
+    for name in names:
+        try:
+            columns[name] = pa.array([row.get(name) for row in rows])
+        except pa.ArrowException as error:
+            raise ValueError(f"{path}, lines {numbers[0]} to {numbers[-1]}, field {name!r}: {error}") from error
+    return pa.table(columns)
+
+
+def _has_undecoded_bytes(text: str) -> bool:
+    return any("\udc80" <= character <= "\udcff" for character in text) if not text.isascii() else False
+
+
+def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    is_original = delimiter == "," and _is_original_csv(path)
+    encoding = "latin-1" if is_original else "utf-8-sig"
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        names = list(ORIGINAL_COLUMNS) if is_original else _read_header(path, reader)
+        while True:
+            number = reader.line_num + 1
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                on_bad_row(BadRow(str(path), "line", number, f"broken quotes ({error})"))
+                continue
+            if not fields:
+                continue
+            if len(fields) != len(names):
+                problem = f"{len(fields)} fields instead of {len(names)} ({', '.join(names)})"
+                on_bad_row(BadRow(str(path), "line", number, problem))
+            elif any(map(_has_undecoded_bytes, fields)):
+                on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
+            else:
+                yield number, dict(zip(names, fields))
+
+
+def _is_original_csv(path: Path) -> bool:
+    with path.open(encoding="latin-1", newline="") as file:
+        try:
+            fields = next(csv.reader(file), [])
+        except csv.Error:
+            return False
+    return len(fields) == len(ORIGINAL_COLUMNS) and fields[0] in ("0", "2", "4")
+
+
+def _read_header(path: Path, reader: Any) -> list[str]:
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise ValueError(f"{path}, line 1: the header has broken quotes ({error}).") from error
+    if not names:
+        raise ValueError(f"{path}: the file has no header line.")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{path}, line 1: the header names {', '.join(map(repr, repeated))} more than once.")
+    return names
+
+
+def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open("rb") as file:
+        first = file.read(1)
+        while first.isspace():
+            first = file.read(1)
+        file.seek(0)
+        if first == b"[":
+            try:
+                rows = json.load(file)
+            except ValueError as error:
+                raise ValueError(f"{path}: not a json array ({error}).") from error
+            numbered = enumerate(rows, 1)
+        else:
+            numbered = _parse_json_lines(path, file, on_bad_row)
+        for number, row in numbered:
+            if isinstance(row, dict):
+                yield number, row
+            else:
+                on_bad_row(BadRow(str(path), "line", number, f"{row!r} is not a json object"))
+
+
+def _parse_json_lines(path: Path, file: Any, on_bad_row: OnBadRow) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(file, 1):
+        if line.isspace():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            on_bad_row(BadRow(str(path), "line", number, f"not json ({error})"))
+
+
+def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            if _has_undecoded_bytes(line):
+                on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
+            else:
+                yield number, {"text": line.removesuffix("\n").removesuffix("\r")}
+
+
+def _read_parquet(path: Path, on_bad_row: OnBadRow, batch_size: int) -> Iterator[Batch]:
+    try:
+        with pq.ParquetFile(path) as file:
+            start = 1
+            for record_batch in file.iter_batches(batch_size):
+                table = pa.Table.from_batches([record_batch])
+                bad = {} if _is_valid(table) else _find_undecoded_rows(table)
+                for index, name in bad.items():
+                    problem = f"field {name!r} holds bytes that are not UTF-8"
+                    on_bad_row(BadRow(str(path), "row", start + index, problem))
+                kept = [index for index in range(len(table)) if index not in bad]
+                numbers = [start + index for index in kept]
+                yield Batch(table.take(kept) if bad else table, "row", numbers)
+                start += len(table)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
+
+
+def _is_valid(table: pa.Table) -> bool:
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _find_undecoded_rows(table: pa.Table) -> dict[int, str]:
+    bad: dict[int, str] = {}
+    for name in table.column_names:
+        if pa.types.is_string(table.schema.field(name).type):
+            for index, value in enumerate(table[name].cast(pa.binary()).to_pylist()):
+                try:
+                    (value or b"").decode()
+                except UnicodeDecodeError:
+                    bad.setdefault(index, name)
+    return bad
+
+
+class TableWriter(Protocol):
+    def write(self, table: pa.Table) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _ParquetWriter:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Optional[pq.ParquetWriter] = None
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class _CsvWriter:
+    def __init__(self, path: Path, delimiter: str) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, delimiter=delimiter, lineterminator="\n")
+        self._has_header = False
+
+    def write(self, table: pa.Table) -> None:
+        if not self._has_header:
+            self._writer.writerow(table.column_names)
+            self._has_header = True
+        self._writer.writerows(zip(*(column.to_pylist() for column in table.columns)))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _JsonLinesWriter:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def write(self, table: pa.Table) -> None:
+        for row in table.to_pylist():
+            self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def table_writer(path: Path) -> Iterator[TableWriter]:
+    """Writes tables to a csv, tsv, json (a line an object), jsonl or parquet file. The file appears under its name when
+    all is written; after an exception there is none.
+
+    Raises:
+        ValueError: The suffix is unknown.
+    """
+    suffix = path.suffix.lower()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    writer: TableWriter
+    if suffix == ".parquet":
+        writer = _ParquetWriter(part)
+    elif suffix in (".csv", ".tsv"):
+        writer = _CsvWriter(part, "\t" if suffix == ".tsv" else ",")
+    elif suffix in (".json", ".jsonl"):
+        writer = _JsonLinesWriter(part)
+    else:
+        raise ValueError(f"{path}: unknown kind of file, must be one of .csv, .tsv, .json, .jsonl, .parquet.")
+    try:
+        yield writer
+    except BaseException:
+        writer.close()
+        part.unlink(missing_ok=True)
+        raise
+    writer.close()
+    if part.exists():
+        os.replace(part, path)

@@ -1,0 +1,368 @@
+"""Training: its arguments, its data, the trainer and the curves."""
+
+import argparse
+import difflib
+import json
+import logging
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import matplotlib
+import numpy as np
+import torch
+import yaml
+from torch.utils.data import Sampler
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    HfArgumentParser,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from .batching import LengthGroupedSampler, TokenizedTexts, collate, tokenize
+from .configuration_brnn import BrnnConfig
+from .data import DataArguments, LabelledRows, describe, load_rows, split_rows
+from .metrics import TextClassificationMetrics
+from .modeling_brnn import BrnnForSequenceClassification
+from .tokenization import save_tokenizer, train_tokenizer
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.ticker import MaxNLocator  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+LAST_CHECKPOINT = "last"
+# Arguments that name folders and accounts, or say how a run was started.
+LOCAL_ARGUMENTS = ("output_dir", "logging_dir", "run_name", "resume_from_checkpoint", "hub_token", "hub_model_id")
+
+
+@dataclass
+class ModelArguments:
+    """The model; see `BrnnConfig` for what each value means."""
+
+    embedding_size: int = 256
+    hidden_size: int = 196
+    num_hidden_layers: int = 1
+    cell_type: str = field(default="lstm", metadata={"help": "lstm, gru or rnn."})
+    hidden_act: str = field(default="tanh", metadata={"help": "Activation of the rnn cell: tanh or relu."})
+    pooling: str = field(default="last", metadata={"help": "last or max_mean."})
+    embedding_dropout: float = 0.0
+    input_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    classifier_dropout: float = 0.0
+    word_dropout: float = 0.0
+    initializer_range: float = 0.05
+
+    def to_config(self, vocab_size: int, class_names: list[str]) -> BrnnConfig:
+        """The configuration of a model with these values, over a vocabulary and labels."""
+        return BrnnConfig(
+            vocab_size=vocab_size,
+            id2label=dict(enumerate(class_names)),
+            label2id={name: index for index, name in enumerate(class_names)},
+            problem_type="single_label_classification",
+            **asdict(self),
+        )
+
+
+@dataclass
+class BrnnTrainingArguments(TrainingArguments):
+    """`TrainingArguments` with other defaults: one evaluation, one checkpoint and one line of the log an epoch."""
+
+    output_dir: Optional[str] = field(
+        default=None,
+        metadata={"help": "The saved folder; by default runs/<config name>. Checkpoints go to <output_dir>.checkpoints."},
+    )
+    per_device_train_batch_size: int = 64
+    per_device_eval_batch_size: int = 256
+    learning_rate: float = 1e-3
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    logging_strategy: str = "epoch"
+    save_total_limit: Optional[int] = 2
+    load_best_model_at_end: bool = True
+    metric_for_best_model: Optional[str] = "accuracy"
+    remove_unused_columns: Optional[bool] = False
+    dataloader_pin_memory: bool = torch.cuda.is_available()
+    # torchrun starts processes on a machine without accelerator too: only use_cpu makes them find each other there.
+    use_cpu: bool = not torch.accelerator.is_available()
+    report_to: Union[None, str, list[str]] = "none"
+    resume_from_checkpoint: Optional[str] = field(
+        default=None,
+        metadata={"nargs": "?", "const": LAST_CHECKPOINT, "help": "Go on from a checkpoint; without a value, the last."},
+    )
+    early_stopping_patience: Optional[int] = field(
+        default=None, metadata={"help": "Stop after so many evaluations without a better one."}
+    )
+
+
+class Arguments(NamedTuple):
+    """The arguments of a run.
+
+    Attributes:
+        model: Those of the model.
+        data: Those of the data.
+        training: Those of the training.
+        config: The same values as a YAML file holds them: all of model and data, and those of the training that were
+            given. Folders are left out.
+    """
+
+    model: ModelArguments
+    data: DataArguments
+    training: BrnnTrainingArguments
+    config: dict[str, Any]
+
+
+def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
+    """Reads the values of a YAML file (`--config`) and lets the command line override them.
+
+    Raises:
+        FileNotFoundError: There is no such YAML file.
+        ValueError: The file is no mapping, or one of its keys is not an argument.
+        SystemExit: A value is not of its argument's type, or an argument is unknown (as argparse has it).
+    """
+    config_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    config_parser.add_argument("--config", type=Path, default=default_config, help="YAML file of values.")
+    known, rest = config_parser.parse_known_args(argv)
+    parser = HfArgumentParser((ModelArguments, DataArguments, BrnnTrainingArguments), parents=[config_parser])
+    merged = [f"--output_dir=runs/{known.config.stem}", *_read_config(known.config), *rest]
+    model_args, data_args, training_args, _ = parser.parse_args_into_dataclasses(merged, look_for_args_file=False)
+    config = asdict(model_args) | asdict(data_args)
+    for name in ("data_files", "held_out_files"):
+        config[name] = config[name] and [Path(file).name for file in config[name]]
+    given = {argument[2:].partition("=")[0].replace("-", "_") for argument in merged if argument.startswith("--")}
+    for name in sorted(given.intersection(f.name for f in fields(training_args)).difference(LOCAL_ARGUMENTS)):
+        value = getattr(training_args, name)
+        config[name] = getattr(value, "value", value)
+    return Arguments(model_args, data_args, training_args, config)
+
+
+def _read_config(path: Path) -> list[str]:
+    """The values of a YAML file as command-line arguments, so that both are parsed by the same rules."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such configuration file.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not a YAML file ({error}).") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: must hold 'name: value' lines.")
+    names = [f.name for kind in (ModelArguments, DataArguments, BrnnTrainingArguments) for f in fields(kind)]
+    argv = []
+    for name, value in values.items():
+        if name not in names:
+            close = difflib.get_close_matches(str(name), names, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{path}: unknown key {name!r}.{hint}")
+        if isinstance(value, list):
+            argv += [f"--{name}", *map(str, value)]
+        elif value is not None:
+            argv.append(f"--{name}={json.dumps(value) if isinstance(value, dict) else value}")
+    return argv
+
+
+@dataclass
+class PreparedData:
+    """What a training reads: tokenizer and tokenized splits; and what the main process knows of their making."""
+
+    tokenizer: PreTrainedTokenizerFast
+    splits: dict[str, TokenizedTexts]
+    summary: str
+
+
+def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:
+    """Reads, splits and tokenizes the data in the main process; the others wait and map its files into memory.
+
+    Args:
+        data_args: The source, the splits and the tokenizer.
+        training_args: Tells which process this is.
+        folder: Where tokenizer and tokenized splits are kept.
+
+    Raises:
+        What `load_rows`, `split_rows` and `train_tokenizer` raise.
+    """
+    with training_args.main_process_first(local=training_args.save_on_each_node, desc="preparing the data"):
+        if training_args.should_save:
+            _write_data(data_args, folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
+    splits = {
+        name: TokenizedTexts.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
+        for name in SPLITS
+        if (folder / f"{name}.arrow").exists()
+    }
+    return PreparedData(tokenizer, splits, (folder / "summary.txt").read_text(encoding="utf-8"))
+
+
+def _write_data(data_args: DataArguments, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SPLITS:
+        (folder / f"{name}.arrow").unlink(missing_ok=True)
+    rows = load_rows(data_args)
+    splits = split_rows(rows, data_args)
+    tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
+    save_tokenizer(tokenizer, folder / "tokenizer")
+    lengths = np.empty(0)
+    for name, part in splits.items():
+        tokenized = tokenize(part.texts, tokenizer, part.labels, data_args.max_length, show_progress=True)
+        tokenized.save(folder / f"{name}.arrow")
+        if name == "train":
+            lengths = tokenized.lengths
+    summary = describe(rows, splits, lengths, data_args.class_names)
+    (folder / "summary.txt").write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
+
+
+class LengthSortedSampler(Sampler[int]):
+    """Texts from short to long, for evaluation."""
+
+    def __init__(self, lengths: np.ndarray) -> None:
+        self.order = np.argsort(lengths, kind="stable").tolist()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Any:
+        return iter(self.order)
+
+
+class BrnnTrainer(Trainer):
+    """A `Trainer` that batches texts of like length and logs the training accuracy beside the training loss."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(data_collator=collate, **kwargs)
+        self._correct = torch.zeros((), device=self.args.device)
+        self._seen = 0
+
+    def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> Sampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        return LengthGroupedSampler(dataset.lengths, step_size, seed)
+
+    def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> Sampler:
+        return LengthSortedSampler(eval_dataset.lengths)
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        labels = inputs["labels"]
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        if model.training:
+            self._correct += (outputs["logits"].detach().argmax(dim=-1) == labels).sum()
+            self._seen += len(labels)
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
+        if "loss" in logs and self._seen:
+            counts = torch.stack((self._correct, torch.full_like(self._correct, self._seen)))
+            correct, seen = self.accelerator.reduce(counts).tolist()
+            logs["accuracy"] = correct / seen
+            self._correct.zero_()
+            self._seen = 0
+        super().log(logs, start_time)
+
+
+class CurvesCallback(TrainerCallback):
+    """Draws the curves anew after each evaluation."""
+
+    def __init__(self, path: Path, evaluated: str) -> None:
+        self.path = path
+        self.evaluated = evaluated
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
+
+
+def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """The metrics of `TextClassificationMetrics` from logits `(rows, num_labels)`."""
+    probabilities = torch.from_numpy(np.asarray(prediction.predictions)).float().softmax(dim=-1).numpy()
+    return TextClassificationMetrics().compute(predictions=probabilities, references=prediction.label_ids)
+
+
+def build_trainer(
+    model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
+) -> BrnnTrainer:
+    """A trainer over the prepared data. Without a validation part, the test part is evaluated each epoch.
+
+    Raises:
+        ValueError: The best checkpoint or the moment to stop would be chosen on the test part, or a value of the model
+            is out of range.
+    """
+    evaluated = "validation" if "validation" in data.splits else "test"
+    if evaluated not in data.splits and training_args.eval_strategy != "no":
+        raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
+    patience = training_args.early_stopping_patience
+    if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
+        raise ValueError(
+            "load_best_model_at_end and early_stopping_patience choose a model on a validation part: set "
+            "validation_size, or switch them off."
+        )
+    config = model_args.to_config(len(data.tokenizer), data_args.class_names)
+    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / "curves.png", evaluated)]
+    if patience is not None:
+        callbacks.append(EarlyStoppingCallback(patience))
+    torch.manual_seed(training_args.seed)
+    return BrnnTrainer(
+        model=BrnnForSequenceClassification(config),
+        args=training_args,
+        train_dataset=data.splits["train"],
+        eval_dataset=data.splits.get(evaluated),
+        processing_class=data.tokenizer,
+        compute_metrics=compute_metrics,
+        callbacks=callbacks,
+    )
+
+
+def checkpoint_to_resume(training_args: BrnnTrainingArguments) -> Optional[str]:
+    """The checkpoint that `--resume_from_checkpoint` means, or None without that argument.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+    """
+    wanted = training_args.resume_from_checkpoint
+    if wanted is None:
+        return None
+    folder = training_args.output_dir
+    checkpoint = get_last_checkpoint(folder) if wanted == LAST_CHECKPOINT and Path(folder).is_dir() else wanted
+    if checkpoint is None or not Path(checkpoint).is_dir():
+        raise FileNotFoundError(
+            f"There is no checkpoint to resume from in {folder if wanted == LAST_CHECKPOINT else wanted}: "
+            "start without --resume_from_checkpoint."
+        )
+    return checkpoint
+
+
+def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """One entry an epoch: `epoch`, `loss` and `accuracy` of training, and all `eval_` metrics."""
+    epochs: dict[float, dict[str, float]] = {}
+    for entry in log_history:
+        if "loss" in entry or "eval_loss" in entry:
+            epochs.setdefault(entry["epoch"], {}).update(entry)
+    wanted = ("epoch", "loss", "accuracy", "eval_")
+    return [{key: value for key, value in entry.items() if key.startswith(wanted)} for entry in epochs.values()]
+
+
+def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> None:
+    """Draws loss and accuracy of the training rows and of the evaluated part by epoch."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axis, name in zip(axes, ("loss", "accuracy")):
+        for key, label in ((name, "train"), (f"eval_{name}", evaluated)):
+            points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
+            if points:
+                axis.plot(*zip(*points), marker="o", markersize=4, label=label)
+        axis.set_xlabel("epoch")
+        axis.set_ylabel("cross entropy" if name == "loss" else "accuracy")
+        axis.set_title(name.capitalize())
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

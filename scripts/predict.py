@@ -1,0 +1,93 @@
+"""Scores texts with a saved folder.
+
+python scripts/predict.py --model runs/quickstart "I do not recommend this product"
+python scripts/predict.py --model runs/quickstart --input tweets.parquet --output scored.parquet
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from tqdm import tqdm
+
+from hf_brnn.data import BadRowsError
+from hf_brnn.scoring import Scorer
+from hf_brnn.tables import BadRow, read_batches, table_writer
+
+logger = logging.getLogger("predict")
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="*", help="Texts to score and print.")
+    parser.add_argument("--model", required=True, help="A saved folder or a model id on the Hub.")
+    parser.add_argument("--input", type=Path, help="csv, tsv, json, jsonl, parquet or txt file of texts.")
+    parser.add_argument("--output", type=Path, help="File for the same rows with columns label and score.")
+    parser.add_argument("--text_column", default="text")
+    parser.add_argument("--batch_size", type=int, default=256)
+    parser.add_argument("--skip_bad_rows", action="store_true", help="List and leave out rows that can't be read.")
+    args = parser.parse_args(argv)
+    if bool(args.texts) == bool(args.input):
+        parser.error("give either texts or --input")
+    if bool(args.input) != bool(args.output):
+        parser.error("--input and --output go together")
+
+    scorer = Scorer(args.model, args.batch_size)
+    if args.texts:
+        labels, scores = best_labels(scorer, args.texts)
+        print(pd.DataFrame({"label": labels, "score": scores, "text": args.texts}).to_string(index=False))
+    else:
+        score_file(scorer, args.input, args.output, args.text_column, args.skip_bad_rows)
+
+
+def best_labels(scorer: Scorer, texts: list[str]) -> tuple[list[str], list[float]]:
+    probabilities = scorer(texts)
+    names = scorer.class_names
+    return [names[index] for index in probabilities.argmax(axis=1)], probabilities.max(axis=1).tolist()
+
+
+def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, skip_bad_rows: bool) -> None:
+    """Writes the rows of `source` with label and score to `target`, a batch at a time and in their order.
+
+    Raises:
+        BadRowsError: A row can't be read and `skip_bad_rows` is off; nothing is written then.
+        ValueError: There is no text column, a text is no string, or the rows already have a label or score.
+    """
+    bad_rows: list[BadRow] = []
+
+    def on_bad_row(bad_row: BadRow) -> None:
+        if not skip_bad_rows:
+            raise BadRowsError([bad_row])
+        bad_rows.append(bad_row)
+        logger.warning("Left out %s", bad_row)
+
+    scored = 0
+    with table_writer(target) as writer, tqdm(desc="Scoring", unit=" texts", disable=None) as progress:
+        for batch in read_batches(source, on_bad_row):
+            table = batch.table
+            check_columns(source, table, text_column)
+            texts = table[text_column].to_pylist()
+            for number, text in zip(batch.numbers, texts):
+                if not isinstance(text, str):
+                    raise ValueError(f"{source}, {batch.unit} {number}: field {text_column!r} is {text!r}, not a text.")
+            labels, scores = best_labels(scorer, texts)
+            writer.write(table.append_column("label", pa.array(labels)).append_column("score", pa.array(scores)))
+            scored += len(texts)
+            progress.update(len(texts))
+    print(f"{scored:,} rows scored, {len(bad_rows):,} left out: {target}")
+
+
+def check_columns(source: Path, table: pa.Table, text_column: str) -> None:
+    if text_column not in table.column_names:
+        raise ValueError(f"{source}: no column {text_column!r} among {', '.join(table.column_names)}.")
+    taken = [name for name in ("label", "score") if name in table.column_names]
+    if taken:
+        raise ValueError(f"{source}: already has a column {', '.join(taken)}, which the output would repeat.")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    main(sys.argv[1:])

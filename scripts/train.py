@@ -1,0 +1,64 @@
+"""Trains a classifier and saves the folder that from_pretrained, pipeline and the Hub take.
+
+accelerate launch scripts/train.py [--config configs/quickstart.yaml] [--any_argument value ...]
+"""
+
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import torch
+import transformers
+
+from hf_brnn.hub import TrainingReport, check_output_folder, save_folder
+from hf_brnn.training import build_trainer, checkpoint_to_resume, epoch_history, parse_arguments, prepare_data
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
+
+
+def main(argv: list[str]) -> None:
+    model_args, data_args, training_args, config = parse_arguments(argv, DEFAULT_CONFIG)
+    transformers.logging.set_verbosity(training_args.get_process_log_level())
+    is_main = training_args.process_index == 0
+
+    folder = Path(training_args.output_dir)
+    check_output_folder(folder)
+    training_args.output_dir = f"{folder}.checkpoints"
+    checkpoint = checkpoint_to_resume(training_args)
+
+    data = prepare_data(data_args, training_args, Path(training_args.output_dir) / "data")
+    if is_main:
+        print(data.summary)
+    trainer = build_trainer(model_args, data_args, training_args, data)
+    start = time.perf_counter()
+    trainer.train(resume_from_checkpoint=checkpoint)
+    seconds = time.perf_counter() - start
+
+    history = epoch_history(trainer.state.log_history)
+    metrics = {}
+    for split in ("validation", "test"):
+        if split in data.splits:
+            scores = trainer.predict(data.splits[split], metric_key_prefix=split).metrics
+            names = ("loss", "accuracy", "f1", "macro_f1", "precision", "recall", "roc_auc", "calibration_error")
+            metrics[split] = {"rows": len(data.splits[split])} | {name: scores[f"{split}_{name}"] for name in names}
+    if is_main:
+        report = TrainingReport(
+            metrics=metrics,
+            history=history,
+            evaluated="validation" if "validation" in data.splits else "test",
+            config=config,
+            seconds=seconds,
+            processes=training_args.world_size,
+            device=torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU",
+            versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
+        )
+        save_folder(folder, trainer.accelerator.unwrap_model(trainer.model), data.tokenizer, report)
+        print(pd.DataFrame(metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
+        print(f"Saved {folder}; checkpoints are in {training_args.output_dir}.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
