@@ -186,7 +186,9 @@ def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option:
     for name in wanted:
         if name in names:
             return name
-    raise ValueError(f"{source}: no column {' or '.join(map(repr, wanted))} among {', '.join(names)}. Name it: {option}.")
+    raise ValueError(
+        f"{source}: no column {' or '.join(map(repr, wanted))} among {', '.join(names)}. Name it: {option}."
+    )
 
 
 def _collect(

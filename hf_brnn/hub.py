@@ -67,8 +67,8 @@ def _is_saved_folder(folder: Path) -> bool:
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder to write into, which takes the place of `folder` when all is written.
 
-    Until then `folder` stays as it is; after an exception the new one is removed. The exchange is two renames: a process
-    killed between them leaves the earlier folder as `.<name>.previous`, and the next call puts it back.
+    Until then `folder` stays as it is; after an exception the new one is removed. The exchange is two renames: a
+    process killed between them leaves the earlier folder as `.<name>.previous`, and the next call puts it back.
 
     Raises:
         FileExistsError: `folder` holds something else than a saved folder.
@@ -128,7 +128,9 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
     """The model card: `model_card.md`, filled with what the training saw and measured."""
     is_sample = report.config["data_files"] is None and report.config["dataset_name"] == SAMPLE
     uses_hub = report.config["data_files"] is None and not is_sample
-    source = report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["embedded sample"])
+    source = (
+        report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["embedded sample"])
+    )
     split = "test" if "test" in report.metrics else report.evaluated
     results = [
         EvalResult(

@@ -5,6 +5,7 @@ their row, one kernel reads the row as it stands and one reads its real tokens i
 computes never reaches a real token.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional, Union
 
@@ -89,11 +90,12 @@ class BrnnEmbeddings(nn.Module):
         self, input_ids: Optional[torch.Tensor] = None, inputs_embeds: Optional[torch.Tensor] = None
     ) -> torch.Tensor:
         """Returns `(batch_size, sequence_length, embedding_size)`. Word dropout needs `input_ids`."""
-        if inputs_embeds is None:
+        if input_ids is not None:
             if self.training and self.word_dropout > 0:
                 is_dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
                 input_ids = input_ids.masked_fill(is_dropped, self.unk_token_id)
-            inputs_embeds = self.word_embeddings(input_ids)
+            # transformers 4.48 gives float ids for batches that begin with an empty text.
+            inputs_embeds = self.word_embeddings(input_ids.long())
         return self.dropout(inputs_embeds)
 
 
@@ -118,10 +120,10 @@ class BrnnLayer(nn.Module):
         return torch.cat((forward_states, backward_states), dim=-1).masked_fill(~mask[..., None], 0)
 
     def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor) -> torch.Tensor:
-        weights = {}
-        if self.training and self.recurrent_dropout > 0:
-            weights = {"weight_hh_l0": nn.functional.dropout(rnn.weight_hh_l0, self.recurrent_dropout)}
-        return functional_call(rnn, weights, (hidden_states,))[0]
+        if not self.training or self.recurrent_dropout == 0:
+            return rnn(hidden_states)[0]
+        dropped = nn.functional.dropout(rnn.get_parameter("weight_hh_l0"), self.recurrent_dropout)
+        return functional_call(rnn, {"weight_hh_l0": dropped}, (hidden_states,))[0]
 
 
 class BrnnEncoder(nn.Module):
@@ -132,6 +134,7 @@ class BrnnEncoder(nn.Module):
         input_sizes = [config.embedding_size] + [2 * config.hidden_size] * (config.num_hidden_layers - 1)
         self.layer = nn.ModuleList(BrnnLayer(config, input_size) for input_size in input_sizes)
         self.gradient_checkpointing = False
+        self._gradient_checkpointing_func: Callable[..., torch.Tensor]
 
     def forward(self, hidden_states: torch.Tensor, order: TokenOrder) -> tuple[torch.Tensor, ...]:
         """Returns the input and the output of every layer, real tokens in front."""
@@ -206,7 +209,7 @@ class BrnnPreTrainedModel(PreTrainedModel):
 class BrnnModel(BrnnPreTrainedModel):
     """Embeddings, bidirectional recurrent layers and pooling, without a head."""
 
-    _keys_to_ignore_on_load_unexpected = [r"^classifier\."]
+    _keys_to_ignore_on_load_unexpected = [r"^(token_)?classifier\."]
 
     def __init__(self, config: BrnnConfig) -> None:
         super().__init__(config)
@@ -248,34 +251,44 @@ class BrnnModel(BrnnPreTrainedModel):
             ValueError: Both or neither of `input_ids` and `inputs_embeds` are given, or `attention_mask` has another
                 shape than they have.
         """
-        if (input_ids is None) == (inputs_embeds is None):
+        inputs = inputs_embeds if input_ids is None else input_ids
+        if inputs is None or (input_ids is not None and inputs_embeds is not None):
             raise ValueError("Give exactly one of input_ids and inputs_embeds.")
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         if return_dict is None:
             return_dict = self.config.return_dict
 
-        inputs = input_ids if inputs_embeds is None else inputs_embeds
-        if attention_mask is None:
-            attention_mask = torch.ones(inputs.shape[:2], device=inputs.device)
-            if inputs_embeds is None:
-                attention_mask = input_ids.ne(self.config.pad_token_id)
-        if attention_mask.shape != inputs.shape[:2]:
+        batch_shape = inputs.shape[:2]
+        if attention_mask is None and input_ids is not None:
+            attention_mask = input_ids.ne(self.config.pad_token_id)
+        elif attention_mask is None:
+            attention_mask = torch.ones(batch_shape, device=inputs.device)
+        if attention_mask.shape != batch_shape:
             raise ValueError(
-                f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {tuple(inputs.shape[:2])}."
+                f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {tuple(batch_shape)}."
             )
+
+        sequence_length = batch_shape[1]
+        if sequence_length == 0:
+            # All texts are empty: one padding token stands in for nothing.
+            attention_mask = attention_mask.new_zeros(len(inputs), 1)
+            if input_ids is not None:
+                input_ids = torch.full_like(attention_mask, self.config.pad_token_id, dtype=torch.long)
+            else:
+                inputs_embeds = inputs.new_zeros(len(inputs), 1, inputs.shape[2])
 
         order = TokenOrder.from_attention_mask(attention_mask)
         embeddings = take(self.embeddings(input_ids, inputs_embeds), order.to_front)
         all_hidden_states = self.encoder(embeddings, order)
         pooled_output = self.pooler(all_hidden_states[-1], order)
-        last_hidden_state = take(all_hidden_states[-1], order.to_original)
-        hidden_states = None
-        if output_hidden_states:
-            hidden_states = tuple(take(states, order.to_original) for states in all_hidden_states)
+        wanted_states = all_hidden_states if output_hidden_states else all_hidden_states[-1:]
+        hidden_states = tuple(take(states, order.to_original)[:, :sequence_length] for states in wanted_states)
 
         output = BaseModelOutputWithPooling(
-            last_hidden_state=last_hidden_state, pooler_output=pooled_output, hidden_states=hidden_states
+            last_hidden_state=hidden_states[-1],
+            pooler_output=pooled_output,
+            hidden_states=hidden_states if output_hidden_states else None,
         )
         return output if return_dict else output.to_tuple()
 
@@ -303,10 +316,11 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
         """Scores a batch of texts.
 
         Args:
-            labels: `(batch_size,)` class ids (cross entropy), `(batch_size, num_labels)` floats of 0 and 1 (binary cross
-                entropy) or `(batch_size,)` or `(batch_size, num_labels)` floats (mean squared error), as
-                `config.problem_type` says; without it, one label means regression, integer labels mean
-                `"single_label_classification"` and others `"multi_label_classification"`.
+            labels: As `config.problem_type` says: `"single_label_classification"`, `(batch_size,)` class ids (cross
+                entropy); `"multi_label_classification"`, `(batch_size, num_labels)` floats of 0 and 1 (binary cross
+                entropy); `"regression"`, `(batch_size,)` or `(batch_size, num_labels)` floats (mean squared error).
+                Where it is None, the first labels decide: one label means regression, integers mean a single label,
+                others several.
 
         The other arguments are those of `BrnnModel.forward`.
 
@@ -349,7 +363,7 @@ class BrnnForTokenClassification(BrnnPreTrainedModel):
         self.num_labels = config.num_labels
         self.brnn = BrnnModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(2 * config.hidden_size, config.num_labels)
+        self.token_classifier = nn.Linear(2 * config.hidden_size, config.num_labels)
         self.post_init()
 
     def forward(
@@ -377,7 +391,7 @@ class BrnnForTokenClassification(BrnnPreTrainedModel):
         outputs = self.brnn(
             input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
         )
-        logits = self.classifier(self.dropout(outputs.last_hidden_state))
+        logits = self.token_classifier(self.dropout(outputs.last_hidden_state))
         loss = None
         if labels is not None:
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten().long())

@@ -41,7 +41,7 @@ class Scorer:
         probabilities = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            batch = collate(tokenized.__getitems__(rows))
+            batch = collate(tokenized.__getitems__(rows.tolist()))
             logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
             probabilities[rows] = logits.float().softmax(dim=-1).cpu().numpy()
         return probabilities

@@ -2,13 +2,13 @@
 
 import csv
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Optional, Protocol
+from typing import Any, BinaryIO, Optional, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -78,27 +78,20 @@ def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE)
     return _batch_rows(path, rows, batch_size)
 
 
-def _batch_rows(path: Path, rows: Iterator[tuple[int, dict[str, Any]]], batch_size: int) -> Iterator[Batch]:
-    numbers: list[int] = []
-    values: list[dict[str, Any]] = []
-    for number, row in rows:
-        numbers.append(number)
-        values.append(row)
-        if len(values) == batch_size:
-            yield Batch(_to_table(path, numbers, values), "line", numbers)
-            numbers, values = [], []
-    if values:
-        yield Batch(_to_table(path, numbers, values), "line", numbers)
+def _batch_rows(path: Path, rows: Iterator[tuple[str, int, dict[str, Any]]], batch_size: int) -> Iterator[Batch]:
+    while batch := list(islice(rows, batch_size)):
+        units, numbers, values = zip(*batch)
+        yield Batch(_to_table(path, units[0], numbers, values), units[0], list(numbers))
 
 
-def _to_table(path: Path, numbers: list[int], rows: list[dict[str, Any]]) -> pa.Table:
-    names = dict.fromkeys(name for row in rows for name in row)
+def _to_table(path: Path, unit: str, numbers: Sequence[int], rows: Sequence[dict[str, Any]]) -> pa.Table:
+    names: dict[str, None] = dict.fromkeys(name for row in rows for name in row)
     columns = {}
     for name in names:
         try:
             columns[name] = pa.array([row.get(name) for row in rows])
         except pa.ArrowException as error:
-            raise ValueError(f"{path}, lines {numbers[0]} to {numbers[-1]}, field {name!r}: {error}") from error
+            raise ValueError(f"{path}, {unit}s {numbers[0]} to {numbers[-1]}, field {name!r}: {error}") from error
     return pa.table(columns)
 
 
@@ -106,12 +99,12 @@ def _has_undecoded_bytes(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text) if not text.isascii() else False
 
 
-def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
     is_original = delimiter == "," and _is_original_csv(path)
     encoding = "latin-1" if is_original else "utf-8-sig"
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
-        names = list(ORIGINAL_COLUMNS) if is_original else _read_header(path, reader)
+        names: list[str] = list(ORIGINAL_COLUMNS) if is_original else _read_header(path, reader)
         while True:
             number = reader.line_num + 1
             try:
@@ -129,7 +122,7 @@ def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tupl
             elif any(map(_has_undecoded_bytes, fields)):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
             else:
-                yield number, dict(zip(names, fields))
+                yield "line", number, dict(zip(names, fields))
 
 
 def _is_original_csv(path: Path) -> bool:
@@ -143,7 +136,7 @@ def _is_original_csv(path: Path) -> bool:
 
 def _read_header(path: Path, reader: Any) -> list[str]:
     try:
-        names = next(reader, [])
+        names: list[str] = next(reader, [])
     except csv.Error as error:
         raise ValueError(f"{path}, line 1: the header has broken quotes ({error}).") from error
     if not names:
@@ -154,28 +147,28 @@ def _read_header(path: Path, reader: Any) -> list[str]:
     return names
 
 
-def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
     with path.open("rb") as file:
-        first = file.read(1)
-        while first.isspace():
-            first = file.read(1)
+        start = file.read(1024).lstrip()
         file.seek(0)
-        if first == b"[":
-            try:
-                rows = json.load(file)
-            except ValueError as error:
-                raise ValueError(f"{path}: not a json array ({error}).") from error
-            numbered = enumerate(rows, 1)
-        else:
-            numbered = _parse_json_lines(path, file, on_bad_row)
+        unit = "row" if start.startswith(b"[") else "line"
+        numbered = _parse_json_array(path, file) if unit == "row" else _parse_json_lines(path, file, on_bad_row)
         for number, row in numbered:
             if isinstance(row, dict):
-                yield number, row
+                yield unit, number, row
             else:
-                on_bad_row(BadRow(str(path), "line", number, f"{row!r} is not a json object"))
+                on_bad_row(BadRow(str(path), unit, number, f"{row!r} is not a json object"))
 
 
-def _parse_json_lines(path: Path, file: Any, on_bad_row: OnBadRow) -> Iterator[tuple[int, Any]]:
+def _parse_json_array(path: Path, file: BinaryIO) -> Iterator[tuple[int, Any]]:
+    try:
+        rows = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a json array ({error}).") from error
+    yield from enumerate(rows, 1)
+
+
+def _parse_json_lines(path: Path, file: BinaryIO, on_bad_row: OnBadRow) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(file, 1):
         if line.isspace():
             continue
@@ -185,13 +178,13 @@ def _parse_json_lines(path: Path, file: Any, on_bad_row: OnBadRow) -> Iterator[t
             on_bad_row(BadRow(str(path), "line", number, f"not json ({error})"))
 
 
-def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, 1):
             if _has_undecoded_bytes(line):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
             else:
-                yield number, {"text": line.removesuffix("\n").removesuffix("\r")}
+                yield "line", number, {"text": line.removesuffix("\n").removesuffix("\r")}
 
 
 def _read_parquet(path: Path, on_bad_row: OnBadRow, batch_size: int) -> Iterator[Batch]:
@@ -309,4 +302,4 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
         raise
     writer.close()
     if part.exists():
-        os.replace(part, path)
+        part.replace(path)

@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional
 
 import matplotlib
 import numpy as np
@@ -28,14 +28,14 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from .batching import LengthGroupedSampler, TokenizedTexts, collate, tokenize
 from .configuration_brnn import BrnnConfig
-from .data import DataArguments, LabelledRows, describe, load_rows, split_rows
+from .data import DataArguments, describe, load_rows, split_rows
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
 from .tokenization import save_tokenizer, train_tokenizer
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +77,11 @@ class ModelArguments:
 class BrnnTrainingArguments(TrainingArguments):
     """`TrainingArguments` with other defaults: one evaluation, one checkpoint and one line of the log an epoch."""
 
-    output_dir: Optional[str] = field(
-        default=None,
-        metadata={"help": "The saved folder; by default runs/<config name>. Checkpoints go to <output_dir>.checkpoints."},
+    output_dir: str = field(
+        default="runs/model",
+        metadata={
+            "help": "The saved folder; by default runs/<config name>. Checkpoints go to <output_dir>.checkpoints."
+        },
     )
     per_device_train_batch_size: int = 64
     per_device_eval_batch_size: int = 256
@@ -94,10 +96,13 @@ class BrnnTrainingArguments(TrainingArguments):
     dataloader_pin_memory: bool = torch.cuda.is_available()
     # torchrun starts processes on a machine without accelerator too: only use_cpu makes them find each other there.
     use_cpu: bool = not torch.accelerator.is_available()
-    report_to: Union[None, str, list[str]] = "none"
     resume_from_checkpoint: Optional[str] = field(
         default=None,
-        metadata={"nargs": "?", "const": LAST_CHECKPOINT, "help": "Go on from a checkpoint; without a value, the last."},
+        metadata={
+            "nargs": "?",
+            "const": LAST_CHECKPOINT,
+            "help": "Go on from a checkpoint; without a value, the last.",
+        },
     )
     early_stopping_patience: Optional[int] = field(
         default=None, metadata={"help": "Stop after so many evaluations without a better one."}
@@ -126,8 +131,8 @@ def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
 
     Raises:
         FileNotFoundError: There is no such YAML file.
-        ValueError: The file is no mapping, or one of its keys is not an argument.
-        SystemExit: A value is not of its argument's type, or an argument is unknown (as argparse has it).
+        ValueError: The file is no mapping, or a key of it or an argument is unknown.
+        SystemExit: A value is not of its argument's type (as argparse has it).
     """
     config_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     config_parser.add_argument("--config", type=Path, default=default_config, help="YAML file of values.")
@@ -274,9 +279,7 @@ class CurvesCallback(TrainerCallback):
         self.path = path
         self.evaluated = evaluated
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
 

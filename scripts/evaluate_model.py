@@ -25,7 +25,7 @@ from hf_brnn.scoring import Scorer
 from hf_brnn.tables import table_writer
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 
 @dataclass
@@ -79,9 +79,7 @@ def plot_reliability(labels: np.ndarray, probabilities: np.ndarray, calibration_
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     bins = pd.cut(confidences, edges, labels=False, include_lowest=True)
     table = pd.DataFrame({"bin": bins, "confidence": confidences, "correct": correct}).groupby("bin").mean()
-    figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(5, 6), sharex=True, height_ratios=(3, 1), layout="constrained"
-    )
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 6), sharex=True, height_ratios=(3, 1), layout="constrained")
     top.plot([0, 1], [0, 1], linestyle="--", color="grey", label="perfect calibration")
     top.plot(table["confidence"], table["correct"], marker="o", label="model")
     top.set_ylabel("accuracy")

@@ -1,0 +1,45 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def run_python(*arguments, cwd=REPOSITORY, check=True, **environment):
+    """Runs Python in a new process and returns it when it has ended."""
+    process = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if check and process.returncode:
+        raise AssertionError(f"exit {process.returncode}\n{process.stdout}\n{process.stderr}")
+    return process
+
+
+def train(output_dir, *arguments, check=True, **environment):
+    return run_python("scripts/train.py", "--output_dir", output_dir, *arguments, check=check, **environment)
+
+
+@pytest.fixture(scope="session")
+def saved_folder(tmp_path_factory):
+    """The folder that the quickstart training saves."""
+    folder = tmp_path_factory.mktemp("runs") / "quickstart"
+    train(folder)
+    return folder
+
+
+@pytest.fixture
+def write_file(tmp_path):
+    def write(name, content, encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return path
+
+    return write

@@ -1,0 +1,135 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import run_python
+
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.hub import TrainingReport, build_card, check_output_folder, replacing, save_folder
+from hf_brnn.tokenization import train_tokenizer
+
+METRICS = {
+    "rows": 9,
+    "loss": 0.5,
+    "accuracy": 0.75,
+    "f1": 0.7,
+    "macro_f1": 0.71,
+    "precision": 0.8,
+    "recall": 0.6,
+    "roc_auc": 0.9,
+    "calibration_error": 0.1,
+}
+
+
+def make_model(**kwargs):
+    return BrnnForSequenceClassification(BrnnConfig(vocab_size=10, embedding_size=4, hidden_size=3, **kwargs))
+
+
+def make_report(**config):
+    history = [{"epoch": 1.0, "loss": 0.6, "accuracy": 0.7, "eval_loss": 0.5, "eval_accuracy": 0.75}]
+    return TrainingReport(
+        metrics={"test": dict(METRICS)},
+        history=history,
+        evaluated="test",
+        config={"data_files": None, "dataset_name": "sample"} | config,
+        seconds=12.3,
+        processes=1,
+        device="CPU",
+        versions={"torch": "2"},
+    )
+
+
+def save(folder, fill):
+    model = make_model()
+    with torch.no_grad():
+        model.classifier.weight.fill_(fill)
+    save_folder(folder, model, train_tokenizer(["a b c d"], 10), make_report())
+
+
+def classifier_weight(folder):
+    return BrnnForSequenceClassification.from_pretrained(folder).classifier.weight.unique().item()
+
+
+def test_saving_replaces_the_earlier_folder(tmp_path):
+    folder = tmp_path / "model"
+    save(folder, 1)
+    (folder / "onnx").mkdir()
+    save(folder, 2)
+    assert classifier_weight(folder) == 2
+    assert not (folder / "onnx").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_exception_while_saving_leaves_the_earlier_folder_whole(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    save(folder, 1)
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("hf_brnn.hub.plot_curves", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(folder, 2)
+    assert classifier_weight(folder) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_process_killed_while_it_saves_leaves_the_earlier_folder_whole(tmp_path):
+    folder = tmp_path / "model"
+    save(folder, 1)
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import hf_brnn.hub, test_hub
+from pathlib import Path
+hf_brnn.hub.plot_curves = lambda *args: (print("saving", flush=True), time.sleep(60))
+test_hub.save(Path({str(folder)!r}), 2)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert "saving" in process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert classifier_weight(folder) == 1
+    assert (tmp_path / ".model.part").exists()
+    save(folder, 3)
+    assert classifier_weight(folder) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_set_aside_by_an_interrupted_save_is_put_back(tmp_path):
+    folder = tmp_path / "model"
+    save(folder, 1)
+    folder.rename(tmp_path / ".model.previous")
+    with pytest.raises(RuntimeError), replacing(folder):
+        raise RuntimeError("stop")
+    assert classifier_weight(folder) == 1
+
+
+def test_a_folder_that_is_no_saved_model_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="no saved model"):
+        check_output_folder(tmp_path)
+    with pytest.raises(FileExistsError, match="no saved model"):
+        save(tmp_path, 1)
+    process = run_python("scripts/train.py", "--output_dir", tmp_path, check=False)
+    assert "no saved model" in process.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_card_of_the_hub_data_set_names_it():
+    card = build_card("m", make_model(), make_report(dataset_name="stanfordnlp/sentiment140"))
+    assert card.data.datasets == ["stanfordnlp/sentiment140"]
+    assert "demonstration" not in card.text
+    assert "emoticons" in card.text
+
+
+def test_an_undefined_metric_is_left_out_of_the_metadata(tmp_path):
+    report = make_report()
+    report.metrics["test"]["roc_auc"] = float("nan")
+    card = build_card("m", make_model(), report)
+    assert "roc_auc" not in {result.metric_type for result in card.data.eval_results}
+    save_folder(tmp_path / "m", make_model(), train_tokenizer(["a"], 10), report)
+    assert '"roc_auc": null' in (tmp_path / "m" / "metrics.json").read_text()

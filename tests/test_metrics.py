@@ -1,0 +1,49 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
+
+from hf_brnn.metrics import TextClassificationMetrics, expected_calibration_error
+
+
+def make_predictions(num_labels, rows=500):
+    rng = np.random.default_rng(num_labels)
+    probabilities = rng.dirichlet(np.ones(num_labels), rows).astype(np.float32)
+    labels = np.where(rng.random(rows) < 0.5, probabilities.argmax(axis=1), rng.integers(0, num_labels, rows))
+    return probabilities, labels
+
+
+@pytest.mark.parametrize(("num_labels", "average"), [(2, "binary"), (4, "macro")])
+def test_metrics_are_those_of_scikit_learn(num_labels, average):
+    probabilities, labels = make_predictions(num_labels)
+    predicted = probabilities.argmax(axis=1)
+    metrics = TextClassificationMetrics().compute(predictions=probabilities, references=labels)
+    assert metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    for name, score in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
+        assert metrics[name] == pytest.approx(score(labels, predicted, average=average))
+    assert metrics["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    scores = probabilities[:, 1] if num_labels == 2 else probabilities / probabilities.sum(axis=1, keepdims=True)
+    assert metrics["roc_auc"] == pytest.approx(roc_auc_score(labels, scores, multi_class="ovr"), abs=1e-6)
+
+
+def test_calibration_error_is_the_weighted_gap_of_the_bins():
+    # Two rows in the bin (0.6, 0.667] with one right, one row in (0.867, 0.933] that is right.
+    probabilities = np.array([[0.65, 0.35], [0.36, 0.64], [0.1, 0.9]])
+    expected = 2 / 3 * abs(0.645 - 0.5) + 1 / 3 * abs(0.9 - 1)
+    assert expected_calibration_error(probabilities, np.array([0, 0, 1])) == pytest.approx(expected)
+
+
+def test_calibrated_scores_have_a_small_error_and_sure_ones_a_large_one():
+    rng = np.random.default_rng(0)
+    positive = rng.uniform(0, 1, 200_000)
+    labels = (rng.random(200_000) < positive).astype(int)
+    assert expected_calibration_error(np.stack([1 - positive, positive], axis=1), labels) < 0.005
+    sure = np.eye(2)[(positive > 0.5).astype(int)]
+    assert expected_calibration_error(sure, labels) == pytest.approx(0.25, abs=0.01)
+
+
+def test_one_class_alone_has_no_area_under_the_curve():
+    metrics = TextClassificationMetrics().compute(predictions=[[0.9, 0.1], [0.2, 0.8]], references=[1, 1])
+    assert math.isnan(metrics["roc_auc"])
+    assert metrics["accuracy"] == 0.5

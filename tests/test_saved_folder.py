@@ -1,0 +1,107 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY, run_python
+from huggingface_hub import ModelCard
+from safetensors import safe_open
+from transformers import pipeline
+
+
+def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):
+    assert sorted(path.name for path in saved_folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "configuration_brnn.py",
+        "curves.png",
+        "metrics.json",
+        "model.safetensors",
+        "modeling_brnn.py",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "training_config.yaml",
+    ]
+
+
+def test_the_configuration_names_every_auto_class_and_the_tokenizer(saved_folder):
+    config = json.loads((saved_folder / "config.json").read_text())
+    assert config["auto_map"] == {
+        "AutoConfig": "configuration_brnn.BrnnConfig",
+        "AutoModel": "modeling_brnn.BrnnModel",
+        "AutoModelForSequenceClassification": "modeling_brnn.BrnnForSequenceClassification",
+        "AutoModelForTokenClassification": "modeling_brnn.BrnnForTokenClassification",
+    }
+    assert config["id2label"] == {"0": "NEGATIVE", "1": "POSITIVE"}
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+
+
+def test_it_is_used_in_a_new_process_without_this_package(saved_folder, tmp_path):
+    moved = shutil.copytree(saved_folder, tmp_path / "elsewhere")
+    process = run_python(
+        REPOSITORY / "tests" / "use_saved_folder.py", moved, cwd=tmp_path, HF_MODULES_CACHE=str(tmp_path / "cache")
+    )
+    assert "UNEXPECTED" not in process.stderr
+    result = json.loads(process.stdout)
+    assert result["labels"][0] == "NEGATIVE"
+    assert result["labels"][3] == "POSITIVE"
+
+
+def test_the_travelling_files_import_torch_transformers_and_each_other_alone():
+    for name in ("configuration_brnn.py", "modeling_brnn.py"):
+        lines = (REPOSITORY / "hf_brnn" / name).read_text().splitlines()
+        modules = {
+            line.split()[1].split(".")[0] or line.split()[1] for line in lines if line.startswith(("import", "from"))
+        }
+        standard = {"typing", "dataclasses", "collections"}
+        assert modules - standard <= {"torch", "transformers", ".configuration_brnn"}, modules
+
+
+def test_nothing_in_it_names_a_path_of_this_machine(saved_folder):
+    for path in saved_folder.iterdir():
+        content = path.read_bytes()
+        for place in (str(saved_folder.parent), str(REPOSITORY), str(Path.home())):
+            assert place.encode() not in content, path.name
+    with safe_open(saved_folder / "model.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+
+
+def test_the_card_is_read_and_holds_the_measured_metrics(saved_folder):
+    card = ModelCard.load(saved_folder / "README.md")
+    metrics = json.loads((saved_folder / "metrics.json").read_text())["test"]
+    data = card.data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("transformers", "text-classification", "apache-2.0")
+    measured = {result.metric_type: result.metric_value for result in data.eval_results}
+    assert measured == {
+        name: pytest.approx(metrics[name], abs=1e-4) for name in ("accuracy", "f1", "precision", "recall", "roc_auc")
+    }
+    assert f"{metrics['accuracy']:.4f}" in card.text
+    assert "demonstration" in card.text
+    assert "{{" not in card.text and "{%" not in card.text
+    for part in ("## Use", "## Results", "curves.png", "## Training", "## Limits and biases"):
+        assert part in card.text
+
+
+def test_the_snippets_of_the_card_run(saved_folder):
+    text = (saved_folder / "README.md").read_text()
+    snippets = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert len(snippets) == 2
+    for snippet in snippets:
+        run_python("-c", snippet, cwd=saved_folder.parent)
+
+
+def test_the_resolved_configuration_can_be_trained_again(saved_folder, tmp_path):
+    values = yaml.safe_load((saved_folder / "training_config.yaml").read_text())
+    assert values["hidden_size"] == 64
+    run_python(
+        "scripts/train.py", "--config", saved_folder / "training_config.yaml", "--output_dir", tmp_path / "again"
+    )
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (saved_folder / "model.safetensors").read_bytes()
+
+
+def test_a_pipeline_takes_empty_and_long_texts_in_one_batch(saved_folder):
+    classifier = pipeline("text-classification", model=str(saved_folder))
+    results = classifier(["", "great " * 10_000, "awful"], batch_size=3)
+    assert [set(result) for result in results] == [{"label", "score"}] * 3
+    assert [result["label"] for result in results[1:]] == ["POSITIVE", "NEGATIVE"]

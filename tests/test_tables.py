@@ -1,0 +1,118 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hf_brnn.tables import read_batches, table_writer
+
+
+def read(path, batch_size=2):
+    bad_rows = []
+    batches = list(read_batches(path, bad_rows.append, batch_size))
+    rows = [row for batch in batches for row in batch.table.to_pylist()]
+    numbers = [number for batch in batches for number in batch.numbers]
+    return rows, numbers, [str(bad_row).removeprefix(f"{path}, ") for bad_row in bad_rows]
+
+
+def test_csv_rows_are_numbered_by_the_line_they_start_on(write_file):
+    path = write_file("a.csv", 'text,label\n"two\nlines, ""quoted""",0\n\nlast,1\n')
+    assert read(path) == ([{"text": 'two\nlines, "quoted"', "label": "0"}, {"text": "last", "label": "1"}], [2, 5], [])
+
+
+def test_tsv_and_a_byte_order_mark(write_file):
+    rows, _, _ = read(write_file("a.tsv", "\ufefftext\tlabel\na, b\t1\n"))
+    assert rows == [{"text": "a, b", "label": "1"}]
+
+
+def test_the_original_csv_is_known_by_its_first_row(write_file):
+    path = write_file("a.csv", '"0","7","Mon","NO_QUERY","nobody","caf\xe9"\n"4","8","Mon","q","n","x"\n', "latin-1")
+    rows, numbers, _ = read(path)
+    assert rows[0] == {"target": "0", "id": "7", "date": "Mon", "query": "NO_QUERY", "user": "nobody", "text": "café"}
+    assert numbers == [1, 2]
+
+
+def test_bad_csv_rows_are_named_and_the_others_read(write_file):
+    content = b'text,label\ngood,1\none field\na,b,c\nbad \xff byte,0\n"x"y,1\nlast,0\n'
+    rows, numbers, bad_rows = read(write_file("a.csv", content))
+    assert [row["text"] for row in rows] == ["good", "last"]
+    assert numbers == [2, 7]
+    assert [bad_row.split(":")[0] for bad_row in bad_rows] == ["line 3", "line 4", "line 5", "line 6"]
+    assert "1 fields instead of 2" in bad_rows[0]
+    assert "3 fields instead of 2" in bad_rows[1]
+    assert "not UTF-8" in bad_rows[2]
+    assert "quotes" in bad_rows[3]
+
+
+def test_a_quote_that_is_never_closed_is_reported(write_file):
+    rows, _, bad_rows = read(write_file("a.csv", 'text,label\na,1\n"b,0\nc,1\n'))
+    assert len(rows) == 1
+    assert bad_rows[0].startswith("line 3: broken quotes")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"text": "a", "n": 1}\n\n{"text": "b"}\n', '[{"text": "a", "n": 1},{"text": "b"}]']
+)
+def test_json_lines_and_arrays(write_file, content):
+    rows, numbers, _ = read(write_file("a.json", content))
+    assert rows == [{"text": "a", "n": 1}, {"text": "b", "n": None}]
+    assert numbers == ([1, 3] if content.startswith("{") else [1, 2])
+
+
+def test_bad_json_rows_are_named(write_file):
+    _, _, bad_rows = read(write_file("a.jsonl", b'{"text": "a"}\n{oops\n[1]\n{"text": "\xff"}\n'))
+    assert [bad_row.split(":")[0] for bad_row in bad_rows] == ["line 2", "line 3", "line 4"]
+
+
+def test_a_broken_json_array_is_refused(write_file):
+    path = write_file("a.json", '[{"text": "a"},')
+    with pytest.raises(ValueError, match=str(path)):
+        read(path)
+
+
+def test_text_files_are_a_row_a_line(write_file):
+    rows, numbers, bad_rows = read(write_file("a.txt", b"one\r\n\ntwo\x0bhalf\n\xff\nlast"))
+    assert [row["text"] for row in rows] == ["one", "", "two\x0bhalf", "last"]
+    assert numbers == [1, 2, 3, 5]
+    assert len(bad_rows) == 1
+
+
+def test_parquet_and_bytes_that_do_not_decode(tmp_path):
+    path = tmp_path / "a.parquet"
+    data = pa.array([b"a", b"\xff", None, b"d"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 4, data.buffers())
+    pq.write_table(pa.table({"text": text, "n": [1, 2, 3, 4]}), path)
+    rows, numbers, bad_rows = read(path)
+    assert rows == [{"text": "a", "n": 1}, {"text": None, "n": 3}, {"text": "d", "n": 4}]
+    assert numbers == [1, 3, 4]
+    assert bad_rows == ["row 2: field 'text' holds bytes that are not UTF-8"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "b.csv", "c.xlsx", "missing.csv"])
+def test_files_that_are_not_what_they_should_be_are_named(write_file, name):
+    path = write_file(name, b"") if name != "missing.csv" else write_file("x", b"").with_name(name)
+    with pytest.raises((ValueError, FileNotFoundError), match=name):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+def test_what_is_written_is_read_again(tmp_path, name):
+    path = tmp_path / name
+    rows = [{"text": 'a "b", c\t', "label": "x"}, {"text": "", "label": "é"}, {"text": "two\nlines", "label": "y"}]
+    with table_writer(path) as writer:
+        for row in rows:
+            writer.write(pa.Table.from_pylist([row]))
+    assert read(path)[0] == rows
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_an_exception_leaves_neither_a_new_file_nor_a_changed_one(write_file, name):
+    path = write_file(name, b"before")
+
+    def write_and_fail():
+        with table_writer(path) as writer:
+            writer.write(pa.table({"text": ["x"]}))
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_and_fail()
+    assert path.read_bytes() == b"before"
+    assert [file.name for file in path.parent.iterdir()] == [name]

@@ -1,0 +1,157 @@
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import REPOSITORY, run_python, train
+from safetensors.torch import load_file
+
+from hf_brnn.training import epoch_history, parse_arguments
+
+QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
+SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
+
+
+def digest(folder):
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_the_command_line_overrides_the_file():
+    arguments = parse_arguments(["--config", str(QUICKSTART), "--hidden_size", "9", "--seed", "3"], QUICKSTART)
+    values = yaml.safe_load(QUICKSTART.read_text())
+    assert arguments.model.hidden_size == 9
+    assert arguments.model.embedding_size == values["embedding_size"]
+    assert arguments.training.learning_rate == values["learning_rate"]
+    assert arguments.training.output_dir == "runs/quickstart"
+    assert arguments.config["seed"] == 3
+    assert "output_dir" not in arguments.config
+
+
+def test_the_resolved_configuration_names_no_folder(tmp_path):
+    arguments = parse_arguments(["--data_files", f"{tmp_path}/a.csv", "--output_dir", str(tmp_path)], QUICKSTART)
+    assert arguments.config["data_files"] == ["a.csv"]
+    assert str(tmp_path) not in yaml.safe_dump(arguments.config)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (REPOSITORY / "configs").glob("*.yaml")))
+def test_every_configuration_is_read(name):
+    parse_arguments(["--config", str(REPOSITORY / "configs" / name)], QUICKSTART)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hiden_size: 3", "unknown key 'hiden_size'. Did you mean 'hidden_size'"),
+        ("[1, 2]", "must hold"),
+        ("a: [", "not a YAML file"),
+    ],
+)
+def test_a_wrong_configuration_file_is_named(write_file, content, message):
+    path = write_file("wrong.yaml", content)
+    with pytest.raises(ValueError, match=r"wrong\.yaml") as error:
+        parse_arguments(["--config", str(path)], QUICKSTART)
+    assert message in str(error.value)
+
+
+def test_a_missing_configuration_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        parse_arguments(["--config", "nowhere.yaml"], QUICKSTART)
+
+
+@pytest.mark.parametrize("arguments", [["--hidden_size", "many"], ["--no_such_argument", "1"]])
+def test_a_wrong_argument_is_refused(arguments, capsys):
+    with pytest.raises((SystemExit, ValueError)) as error:
+        parse_arguments(arguments, QUICKSTART)
+    assert arguments[0] in capsys.readouterr().err + str(error.value)
+
+
+def test_history_has_an_entry_an_epoch():
+    log = [
+        {"loss": 0.7, "accuracy": 0.5, "grad_norm": 1.0, "epoch": 1.0, "step": 5},
+        {"eval_loss": 0.6, "eval_accuracy": 0.6, "epoch": 1.0, "step": 5},
+        {"train_runtime": 3.0, "train_loss": 0.7, "epoch": 1.0, "step": 5},
+    ]
+    assert epoch_history(log) == [{"epoch": 1.0, "loss": 0.7, "accuracy": 0.5, "eval_loss": 0.6, "eval_accuracy": 0.6}]
+
+
+def test_the_quickstart_learns_and_logs(saved_folder):
+    metrics = json.loads((saved_folder / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 0.75
+    first, last = metrics["history"][0], metrics["history"][-1]
+    assert last["loss"] < first["loss"]
+    assert last["accuracy"] > max(0.9, first["accuracy"])
+    assert len(metrics["history"]) >= 5
+
+
+def test_two_runs_give_equal_weights_and_another_seed_others(tmp_path):
+    for name, seed in (("a", 42), ("b", 42), ("c", 43)):
+        train(tmp_path / name, *SHORT, "--seed", seed)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+def test_a_resumed_run_gives_the_weights_of_one_that_was_not_interrupted(tmp_path):
+    arguments = (*SHORT, "--save_total_limit", 5, "--recurrent_dropout", 0.2, "--input_dropout", 0.1)
+    train(tmp_path / "whole", *arguments)
+    checkpoints = sorted(
+        Path(f"{tmp_path}/whole.checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
+    )
+    (tmp_path / "resumed.checkpoints").mkdir()
+    shutil.copytree(checkpoints[0], tmp_path / "resumed.checkpoints" / checkpoints[0].name)
+    process = train(tmp_path / "resumed", *arguments, "--resume_from_checkpoint")
+    assert "'epoch': '1'" not in process.stdout
+    assert digest(tmp_path / "resumed") == digest(tmp_path / "whole")
+    for folder in ("whole", "resumed"):
+        assert [entry["epoch"] for entry in json.loads((tmp_path / folder / "metrics.json").read_text())["history"]]
+
+
+def test_resuming_without_a_checkpoint_is_refused(tmp_path):
+    process = train(tmp_path / "new", "--resume_from_checkpoint", check=False)
+    assert process.returncode
+    assert "no checkpoint to resume from" in process.stderr
+
+
+def test_early_stopping_ends_the_run(tmp_path):
+    train(tmp_path / "run", "--max_rows", 400, "--learning_rate", 0, "--early_stopping_patience", 2)
+    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]) == 3
+
+
+def test_the_best_checkpoint_is_the_one_that_is_saved(tmp_path):
+    train(tmp_path / "run", "--max_rows", 400, "--num_train_epochs", 6)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["validation"]["accuracy"] == max(entry["eval_accuracy"] for entry in metrics["history"])
+
+
+def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):
+    process = train(tmp_path / "run", "--validation_size", 0, check=False)
+    assert "set validation_size" in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_processes_train_together_and_write_once(tmp_path):
+    process = run_python(
+        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
+        "scripts/train.py", "--output_dir", tmp_path / "run", *SHORT, OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert process.stdout.count("Saved ") == 1
+    assert process.stderr.count("Tokenizing: 100%") == 3
+    assert "2 processes" in (tmp_path / "run" / "README.md").read_text()
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["test"]["rows"] == 40
+
+
+def test_two_processes_without_dropout_give_the_weights_of_one(tmp_path):
+    plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0)
+    train(tmp_path / "one", *SHORT, *plain, "--per_device_train_batch_size", 32)
+    run_python(
+        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
+        "scripts/train.py", "--output_dir", tmp_path / "two", *SHORT, *plain, "--per_device_train_batch_size", 16,
+        OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    torch.testing.assert_close(
+        load_file(tmp_path / "two" / "model.safetensors"), load_file(tmp_path / "one" / "model.safetensors"),
+        atol=1e-4, rtol=0,
+    )  # fmt: skip

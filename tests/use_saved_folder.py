@@ -1,0 +1,78 @@
+"""Loads a saved folder as a stranger does, and prints what it gives as json.
+
+python use_saved_folder.py FOLDER
+
+Runs in any environment with torch and transformers; hf_brnn is kept from being imported.
+"""
+
+import json
+import sys
+
+sys.modules["hf_brnn"] = None
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    pipeline,
+)
+
+TEXTS = [
+    "I do not recommend this product",
+    "",
+    "word " * 10_000,
+    "so happy!!! :) 😀 #yay @somebody_who_is_nobody http://example.com",
+    " \u200b ",
+    "unknownword zzzqqq",
+]
+
+
+def main(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+    assert isinstance(tokenizer, PreTrainedTokenizerFast)
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    assert set(batch) == {"input_ids", "attention_mask"}, set(batch)
+
+    models = {
+        auto_class.__name__: auto_class.from_pretrained(folder, trust_remote_code=True).eval()
+        for auto_class in (AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification)
+    }
+    assert {type(model).__module__.split(".")[0] for model in models.values()} == {"transformers_modules"}
+    with torch.no_grad():
+        pooled = models["AutoModel"](**batch).pooler_output
+        logits = models["AutoModelForSequenceClassification"](**batch).logits
+        token_logits = models["AutoModelForTokenClassification"](**batch).logits
+    assert pooled.isfinite().all()
+    assert token_logits.shape[:2] == batch["input_ids"].shape
+
+    classifier = pipeline("text-classification", model=folder, trust_remote_code=True)
+    one_by_one = [classifier(text)[0] for text in TEXTS]
+    batched = classifier(TEXTS, batch_size=4)
+    by_list = classifier(TEXTS)
+    scores = logits.softmax(-1).max(-1).values.tolist()
+    names = AutoConfig.from_pretrained(folder, trust_remote_code=True).id2label
+    for results in (one_by_one, batched, by_list):
+        for result, score, label in zip(results, scores, logits.argmax(-1).tolist()):
+            assert abs(result["score"] - score) < 1e-5, (result, score)
+            assert result["label"] == names[label], (result, label)
+
+    print(
+        json.dumps(
+            {
+                "transformers": transformers.__version__,
+                "tokenizer_class": type(tokenizer).__name__,
+                "input_ids": [tokenizer(text)["input_ids"] for text in TEXTS],
+                "logits": logits.tolist(),
+                "labels": [result["label"] for result in one_by_one],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
