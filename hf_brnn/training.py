@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -181,6 +182,13 @@ class PreparedData:
     tokenizer: PreTrainedTokenizerFast
     splits: dict[str, TokenizedTexts]
     summary: str
+
+
+def use_all_cores(training_args: BrnnTrainingArguments) -> None:
+    """Shares the cores of this machine among its processes; `accelerate launch` alone gives each of them one thread."""
+    if training_args.device.type == "cpu":
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 
 def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:

@@ -14,7 +14,14 @@ import torch
 import transformers
 
 from hf_brnn.hub import TrainingReport, check_output_folder, save_folder
-from hf_brnn.training import build_trainer, checkpoint_to_resume, epoch_history, parse_arguments, prepare_data
+from hf_brnn.training import (
+    build_trainer,
+    checkpoint_to_resume,
+    epoch_history,
+    parse_arguments,
+    prepare_data,
+    use_all_cores,
+)
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
@@ -23,6 +30,7 @@ def main(argv: list[str]) -> None:
     model_args, data_args, training_args, config = parse_arguments(argv, DEFAULT_CONFIG)
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     is_main = training_args.process_index == 0
+    use_all_cores(training_args)
 
     folder = Path(training_args.output_dir)
     check_output_folder(folder)
