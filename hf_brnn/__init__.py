@@ -1,19 +1,21 @@
-"""Bidirectional recurrent text classifiers for Hugging Face."""
+"""Bidirectional recurrent text classifiers for Hugging Face.
 
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
+Importing a public name registers the models with transformers' Auto classes. Until then neither torch nor transformers
+is loaded, so that `hf_brnn.onnx` starts fast.
+"""
 
-from .configuration_brnn import BrnnConfig
-from .modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .auto import BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
 
 __version__ = "0.1.0"
 __all__ = ["BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
 
-AutoConfig.register("brnn", BrnnConfig)
-BrnnConfig.register_for_auto_class()
-for auto_class, model_class in (
-    (AutoModel, BrnnModel),
-    (AutoModelForSequenceClassification, BrnnForSequenceClassification),
-    (AutoModelForTokenClassification, BrnnForTokenClassification),
-):
-    auto_class.register(BrnnConfig, model_class)
-    model_class.register_for_auto_class(auto_class.__name__)
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import auto
+
+    return getattr(auto, name)

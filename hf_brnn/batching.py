@@ -6,19 +6,15 @@ from typing import Optional
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch.utils.data import Dataset, Sampler
+from tokenizers import Tokenizer
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast
 
 TOKENIZE_CHUNK = 20_000
 WINDOW_BATCHES = 50
 
 
-class TokenizedTexts(Dataset):
-    """Token ids and labels of many texts.
-
-    A `DataLoader` asks `__getitems__` for a whole batch, which is made at once; `collate` hands it on as tensors.
+class TokenizedTexts:
+    """Token ids and labels of many texts: a data set for a `DataLoader`, which asks `__getitems__` for a whole batch.
 
     Args:
         token_ids: `(tokens,)` int32 ids of all texts, one after the other.
@@ -44,11 +40,14 @@ class TokenizedTexts(Dataset):
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        return self.__getitems__([index])
+        return self.batch(np.array([index]))
 
     def __getitems__(self, indices: list[int]) -> dict[str, np.ndarray]:
-        """Returns `input_ids` and `attention_mask` `(batch_size, longest length)` and `labels` `(batch_size,)`."""
-        rows = np.asarray(indices)
+        return self.batch(np.asarray(indices))
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns `input_ids` and `attention_mask` `(len(rows), longest length)` and, if there are any, `labels`
+        `(len(rows),)`, all int64; a batch of texts without tokens has one column of padding."""
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts
         positions = np.arange(max(lengths.max(), 1))
@@ -59,6 +58,12 @@ class TokenizedTexts(Dataset):
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
         return batch
+
+    def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Row numbers of batches, from the shortest texts to the longest."""
+        order = np.argsort(self.lengths, kind="stable")
+        for start in range(0, len(order), batch_size):
+            yield order[start : start + batch_size]
 
     def save(self, path: Path) -> None:
         """Writes an Arrow file that `load` maps into memory."""
@@ -74,13 +79,10 @@ class TokenizedTexts(Dataset):
         return cls(input_ids.values.to_numpy(), input_ids.offsets.to_numpy(), batch["labels"].to_numpy(), pad_token_id)
 
 
-def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(values) for name, values in batch.items()}
-
-
 def tokenize(
     texts: list[str],
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: Tokenizer,
+    pad_token_id: int,
     labels: Optional[list[int]] = None,
     max_length: Optional[int] = None,
     show_progress: bool = False,
@@ -90,19 +92,19 @@ def tokenize(
     with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
-            ids = [encoding.ids[:max_length] for encoding in tokenizer.backend_tokenizer.encode_batch_fast(chunk)]
-            pieces.append(np.fromiter((token for row in ids for token in row), np.int32))
-            lengths.append(np.fromiter(map(len, ids), np.int64))
+            ids = [encoding.ids[:max_length] for encoding in tokenizer.encode_batch_fast(chunk)]
+            lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
+            pieces.append(np.fromiter((token for row in ids for token in row), np.int32, lengths[-1].sum()))
             progress.update(len(chunk))
     return TokenizedTexts(
         token_ids=np.concatenate(pieces),
         offsets=np.cumsum(np.concatenate(lengths)),
         labels=None if labels is None else np.asarray(labels, dtype=np.int64),
-        pad_token_id=tokenizer.pad_token_id,
+        pad_token_id=pad_token_id,
     )
 
 
-class LengthGroupedSampler(Sampler[int]):
+class LengthGroupedSampler:
     """Shuffles texts so that each run of `batch_size` holds texts of like length.
 
     The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.

@@ -12,7 +12,7 @@ import pandas as pd
 from datasets import load_dataset
 from sklearn.model_selection import train_test_split
 
-from .tables import BadRow, read_batches
+from .tables import BadRow, BadRowsError, read_batches
 
 logger = logging.getLogger(__name__)
 
@@ -68,19 +68,6 @@ class DataArguments:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
         if len(set(self.class_names)) < 2 or len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"class_names is {self.class_names}, but must be two or more different names.")
-
-
-class BadRowsError(ValueError):
-    """Rows that can't be used, with their places."""
-
-    def __init__(self, bad_rows: list[BadRow]) -> None:
-        self.bad_rows = bad_rows
-        shown = "\n".join(f"  {bad_row}" for bad_row in bad_rows[:10])
-        more = f"\n  and {len(bad_rows) - 10} more" if len(bad_rows) > 10 else ""
-        super().__init__(
-            f"{len(bad_rows)} rows can't be used:\n{shown}{more}\n"
-            "Mend them, or leave them out with --skip_bad_rows, which counts and lists them."
-        )
 
 
 @dataclass

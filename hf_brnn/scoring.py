@@ -1,4 +1,4 @@
-"""Class probabilities of texts from a saved folder, in batches of like length."""
+"""Class probabilities of texts from a saved folder, through torch."""
 
 from pathlib import Path
 from typing import Union
@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from .batching import collate, tokenize
+from . import auto  # noqa: F401
+from .batching import tokenize
 
 
-class Scorer:
+class TorchClassifier:
     """A saved classifier and its tokenizer.
 
     Args:
@@ -26,22 +27,16 @@ class Scorer:
         self.model = AutoModelForSequenceClassification.from_pretrained(model).eval()
         if torch.cuda.is_available():
             self.model.cuda()
+        self.class_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         self.batch_size = batch_size
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the labels, in the order of their ids."""
-        return [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
 
     @torch.inference_mode()
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        tokenized = tokenize(texts, self.tokenizer)
-        order = np.argsort(tokenized.lengths, kind="stable")
+        tokenized = tokenize(texts, self.tokenizer.backend_tokenizer, self.tokenizer.pad_token_id)
         probabilities = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            batch = collate(tokenized.__getitems__(rows.tolist()))
+        for rows in tokenized.batches_by_length(self.batch_size):
+            batch = {name: torch.from_numpy(array) for name, array in tokenized.batch(rows).items()}
             logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
             probabilities[rows] = logits.float().softmax(dim=-1).cpu().numpy()
         return probabilities

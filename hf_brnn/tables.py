@@ -33,6 +33,19 @@ class BadRow:
         return f"{self.file}, {self.unit} {self.number}: {self.problem}"
 
 
+class BadRowsError(ValueError):
+    """Rows that can't be used, with their places."""
+
+    def __init__(self, bad_rows: list[BadRow]) -> None:
+        self.bad_rows = bad_rows
+        shown = "\n".join(f"  {bad_row}" for bad_row in bad_rows[:10])
+        more = f"\n  and {len(bad_rows) - 10} more" if len(bad_rows) > 10 else ""
+        super().__init__(
+            f"{len(bad_rows)} rows can't be used:\n{shown}{more}\n"
+            "Mend them, or leave them out with --skip_bad_rows, which counts and lists them."
+        )
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some rows of a file and their numbers in it, counted from 1 (`unit` says whether lines or rows)."""

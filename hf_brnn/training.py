@@ -13,7 +13,6 @@ import matplotlib
 import numpy as np
 import torch
 import yaml
-from torch.utils.data import Sampler
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -27,7 +26,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from .batching import LengthGroupedSampler, TokenizedTexts, collate, tokenize
+from .batching import LengthGroupedSampler, TokenizedTexts, tokenize
 from .configuration_brnn import BrnnConfig
 from .data import DataArguments, describe, load_rows, split_rows
 from .metrics import TextClassificationMetrics
@@ -224,7 +223,14 @@ def _write_data(data_args: DataArguments, folder: Path) -> None:
     save_tokenizer(tokenizer, folder / "tokenizer")
     lengths = np.empty(0)
     for name, part in splits.items():
-        tokenized = tokenize(part.texts, tokenizer, part.labels, data_args.max_length, show_progress=True)
+        tokenized = tokenize(
+            part.texts,
+            tokenizer.backend_tokenizer,
+            tokenizer.pad_token_id,
+            part.labels,
+            data_args.max_length,
+            show_progress=True,
+        )
         tokenized.save(folder / f"{name}.arrow")
         if name == "train":
             lengths = tokenized.lengths
@@ -232,17 +238,8 @@ def _write_data(data_args: DataArguments, folder: Path) -> None:
     (folder / "summary.txt").write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
 
 
-class LengthSortedSampler(Sampler[int]):
-    """Texts from short to long, for evaluation."""
-
-    def __init__(self, lengths: np.ndarray) -> None:
-        self.order = np.argsort(lengths, kind="stable").tolist()
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __iter__(self) -> Any:
-        return iter(self.order)
+def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
 class BrnnTrainer(Trainer):
@@ -253,14 +250,14 @@ class BrnnTrainer(Trainer):
         self._correct = torch.zeros((), device=self.args.device)
         self._seen = 0
 
-    def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> Sampler:
+    def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> LengthGroupedSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         return LengthGroupedSampler(dataset.lengths, step_size, seed)
 
-    def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> Sampler:
-        return LengthSortedSampler(eval_dataset.lengths)
+    def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
+        return np.argsort(eval_dataset.lengths, kind="stable").tolist()
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]

@@ -21,7 +21,7 @@ from transformers import HfArgumentParser
 
 from hf_brnn.data import DataArguments, load_rows
 from hf_brnn.metrics import CALIBRATION_BINS, TextClassificationMetrics
-from hf_brnn.scoring import Scorer
+from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tables import table_writer
 
 matplotlib.use("Agg")
@@ -40,7 +40,7 @@ class EvaluationArguments:
 def main(argv: list[str]) -> None:
     parser = HfArgumentParser((EvaluationArguments, DataArguments))
     args, data_args = parser.parse_args_into_dataclasses(argv, look_for_args_file=False)
-    scorer = Scorer(args.model, args.batch_size)
+    scorer = TorchClassifier(args.model, args.batch_size)
     if [name.casefold() for name in scorer.class_names] != [name.casefold() for name in data_args.class_names]:
         raise ValueError(
             f"{args.model} gives the labels {', '.join(scorer.class_names)}, but the rows are read as "

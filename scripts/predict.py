@@ -1,4 +1,4 @@
-"""Scores texts with a saved folder.
+"""Scores texts with a saved folder: through its int8 ONNX graph where there is one, else through torch.
 
 python scripts/predict.py --model runs/quickstart "I do not recommend this product"
 python scripts/predict.py --model runs/quickstart --input tweets.parquet --output scored.parquet
@@ -8,16 +8,22 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import Protocol
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from hf_brnn.data import BadRowsError
-from hf_brnn.scoring import Scorer
-from hf_brnn.tables import BadRow, read_batches, table_writer
+from hf_brnn.onnx import QUANTIZED_FILE, OnnxClassifier
+from hf_brnn.tables import BadRow, BadRowsError, read_batches, table_writer
 
 logger = logging.getLogger("predict")
+
+
+class Scorer(Protocol):
+    class_names: list[str]
+
+    def __call__(self, texts: list[str]) -> np.ndarray: ...
 
 
 def main(argv: list[str]) -> None:
@@ -35,18 +41,27 @@ def main(argv: list[str]) -> None:
     if bool(args.input) != bool(args.output):
         parser.error("--input and --output go together")
 
-    scorer = Scorer(args.model, args.batch_size)
+    scorer = load_scorer(args.model, args.batch_size)
     if args.texts:
         labels, scores = best_labels(scorer, args.texts)
-        print(pd.DataFrame({"label": labels, "score": scores, "text": args.texts}).to_string(index=False))
+        for label, score, text in zip(labels.to_pylist(), scores.to_pylist(), args.texts):
+            print(f"{label}  {score:.4f}  {text}")
     else:
         score_file(scorer, args.input, args.output, args.text_column, args.skip_bad_rows)
 
 
-def best_labels(scorer: Scorer, texts: list[str]) -> tuple[list[str], list[float]]:
+def load_scorer(model: str, batch_size: int) -> Scorer:
+    if (Path(model) / QUANTIZED_FILE).is_file():
+        return OnnxClassifier(Path(model), batch_size=batch_size)
+    from hf_brnn.scoring import TorchClassifier
+
+    return TorchClassifier(model, batch_size)
+
+
+def best_labels(scorer: Scorer, texts: list[str]) -> tuple[pa.Array, pa.Array]:
     probabilities = scorer(texts)
-    names = scorer.class_names
-    return [names[index] for index in probabilities.argmax(axis=1)], probabilities.max(axis=1).tolist()
+    labels = pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1).astype(np.int32), scorer.class_names)
+    return labels.cast(pa.string()), pa.array(probabilities.max(axis=1))
 
 
 def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, skip_bad_rows: bool) -> None:
@@ -74,7 +89,7 @@ def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, ski
                 if not isinstance(text, str):
                     raise ValueError(f"{source}, {batch.unit} {number}: field {text_column!r} is {text!r}, not a text.")
             labels, scores = best_labels(scorer, texts)
-            writer.write(table.append_column("label", pa.array(labels)).append_column("score", pa.array(scores)))
+            writer.write(table.append_column("label", labels).append_column("score", scores))
             scored += len(texts)
             progress.update(len(texts))
     print(f"{scored:,} rows scored, {len(bad_rows):,} left out: {target}")

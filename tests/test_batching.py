@@ -2,15 +2,16 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from hf_brnn.batching import LengthGroupedSampler, TokenizedTexts, collate, tokenize
+from hf_brnn.batching import LengthGroupedSampler, TokenizedTexts, tokenize
 from hf_brnn.tokenization import train_tokenizer
+from hf_brnn.training import collate
 
 TEXTS = ["a b c", "", "b", "c c a b zzz", "a a"]
 
 
 def make_texts(**kwargs):
     tokenizer = train_tokenizer(["a a a b b c"], vocab_size=10)
-    return tokenizer, tokenize(TEXTS, tokenizer, labels=[0, 1, 0, 1, 1], **kwargs)
+    return tokenizer, tokenize(TEXTS, tokenizer.backend_tokenizer, 0, labels=[0, 1, 0, 1, 1], **kwargs)
 
 
 def test_batches_are_what_the_tokenizer_gives():
@@ -48,7 +49,15 @@ def test_what_is_saved_is_loaded(tmp_path):
 def test_many_texts_are_tokenized_in_order():
     tokenizer = train_tokenizer(["a b"], vocab_size=10)
     texts = ["a " * (i % 7) for i in range(45_000)]
-    assert tokenize(texts, tokenizer).lengths.tolist() == [i % 7 for i in range(45_000)]
+    assert tokenize(texts, tokenizer.backend_tokenizer, 0).lengths.tolist() == [i % 7 for i in range(45_000)]
+
+
+def test_batches_by_length_hold_every_text_once():
+    _, tokenized = make_texts()
+    batches = list(tokenized.batches_by_length(2))
+    assert sorted(np.concatenate(batches)) == [0, 1, 2, 3, 4]
+    lengths = tokenized.lengths[np.concatenate(batches)]
+    assert (np.diff(lengths) >= 0).all()
 
 
 def make_sampler(n=10_000, batch_size=32, seed=0):

@@ -7,7 +7,6 @@ from sklearn.model_selection import train_test_split
 
 from hf_brnn.data import (
     HUB_DATASET,
-    BadRowsError,
     DataArguments,
     LabelledRows,
     describe,
@@ -15,6 +14,7 @@ from hf_brnn.data import (
     split_rows,
     text_key,
 )
+from hf_brnn.tables import BadRowsError
 
 ORIGINAL = '"0","1","d","q","u","bad caf\xe9"\n"2","2","d","q","u","neutral"\n"4","3","d","q","u","good, really"\n'
 

@@ -101,7 +101,7 @@ def test_the_resolved_configuration_can_be_trained_again(saved_folder, tmp_path)
 
 
 def test_a_pipeline_takes_empty_and_long_texts_in_one_batch(saved_folder):
-    classifier = pipeline("text-classification", model=str(saved_folder))
+    classifier = pipeline("text-classification", model=str(saved_folder), trust_remote_code=True)
     results = classifier(["", "great " * 10_000, "awful"], batch_size=3)
     assert [set(result) for result in results] == [{"label", "score"}] * 3
     assert [result["label"] for result in results[1:]] == ["POSITIVE", "NEGATIVE"]

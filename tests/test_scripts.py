@@ -15,7 +15,7 @@ def predict(saved_folder, *arguments, check=True):
 
 
 def expected_scores(saved_folder, texts=TEXTS):
-    return pipeline("text-classification", model=str(saved_folder))(list(texts))
+    return pipeline("text-classification", model=str(saved_folder), trust_remote_code=True)(list(texts))
 
 
 def test_one_text_from_the_command_line(saved_folder):

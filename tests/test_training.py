@@ -10,7 +10,8 @@ import yaml
 from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
 
-from hf_brnn.training import epoch_history, parse_arguments
+from hf_brnn.batching import LengthGroupedSampler
+from hf_brnn.training import build_trainer, epoch_history, parse_arguments, prepare_data
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
@@ -112,6 +113,15 @@ def test_resuming_without_a_checkpoint_is_refused(tmp_path):
     process = train(tmp_path / "new", "--resume_from_checkpoint", check=False)
     assert process.returncode
     assert "no checkpoint to resume from" in process.stderr
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
+    epochs = []
+    monkeypatch.setattr(LengthGroupedSampler, "set_epoch", lambda self, epoch: epochs.append(epoch))
+    arguments = parse_arguments([*map(str, SHORT), "--output_dir", str(tmp_path)], QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    build_trainer(arguments.model, arguments.data, arguments.training, data).train()
+    assert sorted(set(epochs)) == [0, 1, 2]
 
 
 def test_early_stopping_ends_the_run(tmp_path):

@@ -1,0 +1,215 @@
+"""ONNX: the graph of a sequence classifier, written operator by operator; its int8 form; and a classifier that runs a
+saved folder with onnxruntime and tokenizers alone."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from .batching import TokenizedTexts, tokenize
+
+if TYPE_CHECKING:
+    from .modeling_brnn import BrnnForSequenceClassification
+
+MODEL_FILE = Path("onnx") / "model.onnx"
+QUANTIZED_FILE = Path("onnx") / "model_quantized.onnx"
+OPSET = 17
+IR_VERSION = 8
+# torch's gate order to that of ONNX: LSTM i f g o to i o f g, GRU r z n to z r n.
+GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
+
+
+class GraphBuilder:
+    """Collects the nodes and the constants of an ONNX graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, value: np.ndarray) -> str:
+        from onnx import numpy_helper
+
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def integers(self, *values: int) -> str:
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def add(self, operator: str, *inputs: str, outputs: Optional[list[str]] = None, **attributes: Any) -> str:
+        """Adds a node and returns the name of its first output."""
+        from onnx import helper
+
+        outputs = outputs or [f"{operator}_{len(self.nodes)}"]
+        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+        return next(output for output in outputs if output)
+
+
+def export_onnx(model: "BrnnForSequenceClassification", path: Path) -> None:
+    """Writes the model as an ONNX graph, in float32.
+
+    Inputs are `input_ids` and `attention_mask`, `(batch_size, sequence_length)` int64 of any size; the output is
+    `logits`, `(batch_size, num_labels)`. As in `BrnnModel`, padding may stand on either side, and a text without tokens
+    gives the logits of the zero vector.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = GraphBuilder()
+    config = model.config
+    weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
+
+    # One padding column keeps every sequence longer than 0. TopK moves the real tokens to the front: keys fall with
+    # the position, and those of padding lie below all others.
+    padding = graph.integers(0, 0, 0, 1)
+    mask = graph.add("Pad", "attention_mask", padding)
+    input_ids = graph.add("Pad", "input_ids", padding, graph.constant(np.array(config.pad_token_id)))
+    is_real = graph.add("Cast", graph.add("Cast", mask, to=TensorProto.BOOL), to=TensorProto.INT64)
+    lengths = graph.add("ReduceSum", is_real, graph.integers(1), keepdims=0)
+    width = graph.add("Shape", is_real, start=1)
+    scalar_width = graph.add("Squeeze", width)
+    positions = graph.add("Range", graph.constant(np.array(0)), scalar_width, graph.constant(np.array(1)))
+    keys = graph.add("Sub", graph.add("Mul", is_real, scalar_width), positions)
+    graph.add("TopK", keys, width, outputs=["sorted_keys", "order"], axis=1)
+    ids = graph.add("Transpose", graph.add("GatherElements", input_ids, "order", axis=1), perm=[1, 0])
+    states = graph.add("Gather", graph.constant(weights["brnn.embeddings.word_embeddings.weight"]), ids)
+
+    sequence_lens = graph.add("Cast", lengths, to=TensorProto.INT32)
+    final_states = ""
+    for index in range(config.num_hidden_layers):
+        outputs = [f"states_{index}", f"final_states_{index}"]
+        add_recurrent_layer(graph, config, weights, f"brnn.encoder.layer.{index}", states, sequence_lens, outputs)
+        joined = graph.add("Transpose", outputs[0], perm=[0, 2, 1, 3])
+        states = graph.add("Reshape", joined, graph.integers(0, 0, 2 * config.hidden_size))
+        final_states = outputs[1]
+
+    if config.pooling == "last":
+        joined = graph.add("Transpose", final_states, perm=[1, 0, 2])
+        pooled = graph.add("Reshape", joined, graph.integers(0, 2 * config.hidden_size))
+    else:
+        pooled = add_max_mean_pooling(graph, states, lengths, positions)
+    classifier = [graph.constant(weights[f"classifier.{name}"]) for name in ("weight", "bias")]
+    graph.add("Gemm", pooled, *classifier, outputs=["logits"], transB=1)
+
+    batch_shape = ["batch_size", "sequence_length"]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, batch_shape) for name in ("input_ids", "attention_mask")
+    ]
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", config.num_labels])
+    onnx_model = helper.make_model(
+        helper.make_graph(graph.nodes, "brnn", inputs, [logits], graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="hf-brnn",
+    )
+    onnx.checker.check_model(onnx_model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(onnx_model, path)
+
+
+def add_recurrent_layer(
+    graph: GraphBuilder,
+    config: Any,
+    weights: dict[str, np.ndarray],
+    prefix: str,
+    states: str,
+    sequence_lens: str,
+    outputs: list[str],
+) -> None:
+    """Adds a bidirectional layer; its outputs are the states `(sequence_length, 2, batch_size, hidden_size)` and the
+    final states `(2, batch_size, hidden_size)`."""
+
+    def stacked(name: str) -> np.ndarray:
+        directions = [weights[f"{prefix}.{rnn}.{name}_l0"] for rnn in ("forward_rnn", "backward_rnn")]
+        return np.stack([reorder_gates(value, config.cell_type, config.hidden_size) for value in directions])
+
+    attributes: dict[str, Any] = {"direction": "bidirectional", "hidden_size": config.hidden_size}
+    if config.cell_type == "gru":
+        attributes["linear_before_reset"] = 1
+    if config.cell_type == "rnn":
+        attributes["activations"] = [config.hidden_act.capitalize()] * 2
+    biases = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
+    parameters = [graph.constant(value) for value in (stacked("weight_ih"), stacked("weight_hh"), biases)]
+    graph.add(OPERATORS[config.cell_type], states, *parameters, sequence_lens, outputs=outputs, **attributes)
+
+
+def reorder_gates(value: np.ndarray, cell_type: str, hidden_size: int) -> np.ndarray:
+    """Rows of a torch weight or bias in the gate order of ONNX."""
+    gates = value.reshape(-1, hidden_size, *value.shape[1:])
+    return gates[list(GATES[cell_type])].reshape(value.shape)
+
+
+def add_max_mean_pooling(graph: GraphBuilder, states: str, lengths: str, positions: str) -> str:
+    """Adds maximum and mean over the real tokens of states `(sequence_length, batch_size, channels)`."""
+    lowest = graph.constant(np.array(np.finfo(np.float32).min))
+    zero = graph.constant(np.array(0, dtype=np.float32))
+    column = graph.add("Unsqueeze", lengths, graph.integers(1))
+    is_padding = graph.add("GreaterOrEqual", graph.add("Unsqueeze", positions, graph.integers(1)), lengths)
+    masked = graph.add("Where", graph.add("Unsqueeze", is_padding, graph.integers(2)), lowest, states)
+    is_empty = graph.add("Equal", column, graph.integers(0))
+    maximum = graph.add("Where", is_empty, zero, graph.add("ReduceMax", masked, axes=[0], keepdims=0))
+    total = graph.add("ReduceSum", states, graph.integers(0), keepdims=0)
+    count = graph.add("Cast", graph.add("Max", column, graph.integers(1)), to=1)
+    return graph.add("Concat", maximum, graph.add("Div", total, count), axis=1)
+
+
+def quantize_onnx(path: Path, quantized_path: Path) -> None:
+    """Writes the int8 form of a graph: embeddings, LSTM and classifier weights as int8, activations quantized as they
+    come (onnxruntime's dynamic quantization). onnxruntime has no int8 GRU or simple RNN: those stay float32."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    operators = ["Gather", "LSTM", "Gemm", "MatMul"]
+    quantize_dynamic(path, quantized_path, operators, per_channel=True, weight_type=QuantType.QInt8)
+
+
+class OnnxClassifier:
+    """Runs the ONNX graph of a saved folder, without torch or transformers.
+
+    Args:
+        folder: A saved folder with `onnx/model.onnx` or `onnx/model_quantized.onnx`.
+        quantized: Whether to run the int8 graph.
+        batch_size: Number of texts that are scored at once.
+        num_threads: Threads of onnxruntime; by default one a core.
+
+    Raises:
+        FileNotFoundError: The folder has no such graph, tokenizer or configuration.
+    """
+
+    def __init__(
+        self, folder: Path, quantized: bool = True, batch_size: int = 128, num_threads: Optional[int] = None
+    ) -> None:
+        folder = Path(folder)
+        graph = folder / (QUANTIZED_FILE if quantized else MODEL_FILE)
+        for path in (graph, folder / "tokenizer.json", folder / "config.json"):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.class_names: list[str] = [config["id2label"][str(index)] for index in range(len(config["id2label"]))]
+        self.pad_token_id: int = config["pad_token_id"]
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        options = onnxruntime.SessionOptions()
+        if num_threads is not None:
+            options.intra_op_num_threads = num_threads
+        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self.batch_size = batch_size
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
+        tokenized = tokenize(texts, self.tokenizer, self.pad_token_id)
+        probabilities = np.empty((len(texts), len(self.class_names)), dtype=np.float32)
+        for rows in tokenized.batches_by_length(self.batch_size):
+            probabilities[rows] = softmax(self.logits(tokenized, rows))
+        return probabilities
+
+    def logits(self, tokenized: TokenizedTexts, rows: np.ndarray) -> np.ndarray:
+        """Returns `(len(rows), num_labels)` logits of some of the texts."""
+        return self.session.run(["logits"], tokenized.batch(rows))[0]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -1,0 +1,38 @@
+"""Writes onnx/model.onnx and onnx/model_quantized.onnx (int8) into a saved folder.
+
+python scripts/export_onnx.py runs/quickstart
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from transformers import AutoModelForSequenceClassification
+
+from hf_brnn import auto  # noqa: F401
+from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, export_onnx, quantize_onnx
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="A saved folder of a sequence classifier.")
+    folder = parser.parse_args(argv).folder
+    if not (folder / "config.json").is_file():
+        parser.error(f"{folder} is no saved folder: it has no config.json")
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    part = folder / ".onnx.part"
+    if part.exists():
+        shutil.rmtree(part)
+    export_onnx(model, part / MODEL_FILE.name)
+    quantize_onnx(part / MODEL_FILE.name, part / QUANTIZED_FILE.name)
+    target = folder / MODEL_FILE.parent
+    if target.exists():
+        shutil.rmtree(target)
+    part.rename(target)
+    for file in (MODEL_FILE, QUANTIZED_FILE):
+        print(f"{folder / file}: {(folder / file).stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

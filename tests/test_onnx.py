@@ -1,0 +1,118 @@
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import run_python
+
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.data import DataArguments, load_rows
+from hf_brnn.onnx import OnnxClassifier, export_onnx
+from hf_brnn.scoring import TorchClassifier
+
+TEXTS = [*load_rows(DataArguments()).texts, "", " \u200b", "word " * 2000]
+
+
+@pytest.fixture(scope="module")
+def exported_folder(saved_folder, tmp_path_factory):
+    folder = shutil.copytree(saved_folder, tmp_path_factory.mktemp("exported") / "model")
+    run_python("scripts/export_onnx.py", folder)
+    return folder
+
+
+@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+@pytest.mark.parametrize("num_hidden_layers", [1, 3])
+@pytest.mark.parametrize(
+    ("cell_type", "hidden_act"), [("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
+)
+def test_the_graph_agrees_with_torch(tmp_path, cell_type, hidden_act, num_hidden_layers, pooling):
+    torch.manual_seed(0)
+    config = BrnnConfig(
+        vocab_size=60, embedding_size=9, hidden_size=7, cell_type=cell_type, hidden_act=hidden_act,
+        num_hidden_layers=num_hidden_layers, pooling=pooling, num_labels=3, initializer_range=0.5,
+    )  # fmt: skip
+    model = BrnnForSequenceClassification(config).eval()
+    export_onnx(model, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for width in (0, 1, 4, 30):
+        input_ids = torch.randint(2, 60, (6, width))
+        mask = torch.ones_like(input_ids)
+        mask[1, width // 2 :] = 0  # right padding
+        mask[2, : width // 2] = 0  # left padding
+        mask[3] = 0  # no token
+        mask[4] = torch.randint(0, 2, (width,))
+        with torch.no_grad():
+            expected = model(input_ids, mask).logits
+        logits = session.run(None, {"input_ids": input_ids.numpy(), "attention_mask": mask.numpy()})[0]
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_the_exported_files_are_small_and_self_contained(exported_folder):
+    sizes = {path.name: path.stat().st_size for path in (exported_folder / "onnx").iterdir()}
+    assert set(sizes) == {"model.onnx", "model_quantized.onnx"}
+    assert sizes["model_quantized.onnx"] < 0.35 * sizes["model.onnx"]
+    model = onnx.load(exported_folder / "onnx" / "model.onnx")
+    assert [value.name for value in model.graph.input] == ["input_ids", "attention_mask"]
+    assert [value.name for value in model.graph.output] == ["logits"]
+
+
+def test_the_float_graph_gives_what_torch_gives_on_every_text(exported_folder):
+    expected = TorchClassifier(exported_folder)(TEXTS)
+    np.testing.assert_allclose(OnnxClassifier(exported_folder, quantized=False)(TEXTS), expected, atol=1e-5)
+
+
+def test_the_quantized_graph_gives_nearly_the_same_labels(exported_folder):
+    expected = TorchClassifier(exported_folder)(TEXTS)
+    found = OnnxClassifier(exported_folder)(TEXTS)
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.99
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert np.abs(found - expected).mean() < 0.01
+
+
+def test_a_score_does_not_depend_on_batch_mates(exported_folder):
+    classifier = OnnxClassifier(exported_folder, quantized=False)
+    texts = [*TEXTS[:50], ""]
+    alone = np.concatenate([classifier([text]) for text in texts])
+    np.testing.assert_allclose(classifier(texts), alone, atol=1e-5)
+
+
+def test_the_classifier_needs_neither_torch_nor_transformers(exported_folder, tmp_path):
+    code = f"""
+import sys
+for name in ("torch", "transformers", "datasets", "pandas", "sklearn"):
+    sys.modules[name] = None
+from hf_brnn.onnx import OnnxClassifier
+classifier = OnnxClassifier({str(exported_folder)!r})
+probabilities = classifier(["so happy, love it", "worst day ever", ""])
+print([classifier.class_names[index] for index in probabilities.argmax(axis=1)[:2]])
+"""
+    assert run_python("-c", code, cwd=tmp_path).stdout.strip() == "['POSITIVE', 'NEGATIVE']"
+
+
+def test_prediction_uses_the_graph_when_it_is_there(exported_folder):
+    process = run_python("-X", "importtime", "scripts/predict.py", "--model", exported_folder, "so happy, love it")
+    assert process.stdout.startswith("POSITIVE")
+    assert not any(line.endswith(("| torch", "| transformers")) for line in process.stderr.splitlines())
+
+
+@pytest.mark.parametrize("missing", ["onnx/model_quantized.onnx", "tokenizer.json", "config.json"])
+def test_a_missing_part_is_named(exported_folder, tmp_path, missing):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    (folder / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=missing):
+        OnnxClassifier(folder)
+
+
+def test_exporting_again_replaces_the_graphs(exported_folder, tmp_path):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    (folder / "onnx" / "model.onnx").write_bytes(b"old")
+    run_python("scripts/export_onnx.py", folder)
+    assert OnnxClassifier(folder, quantized=False)(["x"]).shape == (1, 2)
+    assert not (folder / ".onnx.part").exists()
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    process = run_python("scripts/export_onnx.py", tmp_path, check=False)
+    assert "no saved folder" in process.stderr
