@@ -17,6 +17,7 @@ from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
     HfArgumentParser,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Trainer,
     TrainerCallback,
@@ -31,6 +32,7 @@ from .configuration_brnn import BrnnConfig
 from .data import DataArguments, describe, load_rows, split_rows
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
+from .optimization import RowSparseAdamW, clip_grad_norm
 from .tokenization import save_tokenizer, train_tokenizer
 
 matplotlib.use("Agg")
@@ -107,6 +109,29 @@ class BrnnTrainingArguments(TrainingArguments):
     early_stopping_patience: Optional[int] = field(
         default=None, metadata={"help": "Stop after so many evaluations without a better one."}
     )
+    bf16: bool = False
+    fp16: bool = False
+    precision: str = field(
+        default="auto",
+        metadata={"help": "bf16, fp16, fp32 or auto: bf16 where the processor computes in it, fp32 elsewhere."},
+    )
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "bf16", "fp16", "fp32"):
+            raise ValueError(f"precision is {self.precision!r}, but must be auto, bf16, fp16 or fp32.")
+        if self.precision == "auto" and not self.bf16 and not self.fp16:
+            self.bf16 = has_bf16(self.use_cpu)
+        elif self.precision != "auto":
+            self.bf16, self.fp16 = self.precision == "bf16", self.precision == "fp16"
+        super().__post_init__()
+
+
+def has_bf16(use_cpu: bool) -> bool:
+    """Whether the processor that trains computes in bfloat16."""
+    if not use_cpu and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 class Arguments(NamedTuple):
@@ -243,10 +268,14 @@ def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 class BrnnTrainer(Trainer):
-    """A `Trainer` that batches texts of like length and logs the training accuracy beside the training loss."""
+    """A `Trainer` that batches texts of like length, logs the training accuracy beside the training loss, and on CPUs
+    updates only the embeddings of the words in the batch."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(data_collator=collate, **kwargs)
+        optimizer_class, _ = self.get_optimizer_cls_and_kwargs(self.args)
+        self._is_sparse = optimizer_class is RowSparseAdamW and self.args.device.type == "cpu"
+        self.model.get_input_embeddings().sparse = self._is_sparse
         self._correct = torch.zeros((), device=self.args.device)
         self._seen = 0
 
@@ -258,6 +287,16 @@ class BrnnTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
         return np.argsort(eval_dataset.lengths, kind="stable").tolist()
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args: TrainingArguments, model: Optional[PreTrainedModel] = None) -> Any:
+        optimizer_class, kwargs = Trainer.get_optimizer_cls_and_kwargs(args, model)
+        return (RowSparseAdamW if optimizer_class is torch.optim.AdamW else optimizer_class), kwargs
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        if self._is_sparse:
+            return clip_grad_norm(model.parameters(), self.args.max_grad_norm)
+        return super()._clip_grad_norm(model)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]

@@ -154,7 +154,7 @@ def test_two_processes_train_together_and_write_once(tmp_path):
 
 
 def test_two_processes_without_dropout_give_the_weights_of_one(tmp_path):
-    plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0)
+    plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0, "--precision", "fp32")
     train(tmp_path / "one", *SHORT, *plain, "--per_device_train_batch_size", 32)
     run_python(
         Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",

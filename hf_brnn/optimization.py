@@ -1,0 +1,59 @@
+"""AdamW whose embedding update costs what a batch touches, not what the vocabulary holds."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Optional
+
+import torch
+
+
+class RowSparseAdamW(torch.optim.AdamW):
+    """AdamW (Loshchilov and Hutter, 2019) that updates, of a parameter with sparse gradients, the rows of the batch
+    alone: their moments and weights change, those of other rows stay, as in `torch.optim.SparseAdam`."""
+
+    @torch.no_grad()
+    def step(self, closure: Optional[Callable[[], Any]] = None) -> Any:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and parameter.grad.is_sparse:
+                    self._update_rows(group, parameter)
+                    parameter.grad = None
+        return super().step(closure)
+
+    def _update_rows(self, group: dict[str, Any], parameter: torch.Tensor) -> None:
+        gradient = parameter.grad.coalesce()  # type: ignore[union-attr]
+        rows, values = gradient.indices()[0], gradient.values()
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        step = state["step"].item()
+        beta1, beta2 = group["betas"]
+        mean = state["exp_avg"].index_select(0, rows).lerp_(values, 1 - beta1)
+        square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2).addcmul_(values, values, value=1 - beta2)
+        state["exp_avg"].index_copy_(0, rows, mean)
+        state["exp_avg_sq"].index_copy_(0, rows, square)
+        denominator = (square / (1 - beta2**step)).sqrt_().add_(group["eps"])
+        weights = parameter.index_select(0, rows).mul_(1 - group["lr"] * group["weight_decay"])
+        weights.addcdiv_(mean, denominator, value=-group["lr"] / (1 - beta1**step))
+        parameter.index_copy_(0, rows, weights)
+
+
+def clip_grad_norm(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:
+    """Scales the gradients, sparse ones included, so that their joint 2-norm is at most `max_norm`.
+
+    Returns:
+        The norm before, a scalar. `torch.nn.utils.clip_grad_norm_` does the same for dense gradients.
+    """
+    values = []
+    for parameter in parameters:
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+                values.append(parameter.grad.values())
+            else:
+                values.append(parameter.grad)
+    norm = torch.nn.utils.get_total_norm(values)
+    torch._foreach_mul_(values, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm
