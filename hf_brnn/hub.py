@@ -14,6 +14,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerFast
 
+from . import auto  # noqa: F401  registered models save their code too
 from .data import HUB_DATASET, SAMPLE
 from .modeling_brnn import BrnnPreTrainedModel
 from .tokenization import save_tokenizer

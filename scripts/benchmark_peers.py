@@ -1,0 +1,90 @@
+"""The models that hf-brnn is measured against, each as short as its own documentation shows it."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+
+
+class KerasTutorial:
+    """The tutorial's model: 4,000 words, Embedding 256, SpatialDropout1D 0.4, Bidirectional(LSTM 196, dropout 0.05,
+    recurrent_dropout 0.2), softmax over 2, Adam, batches of 128.
+
+    Keras 3 no longer has the tutorial's `Tokenizer`; its rules (lower case, punctuation to spaces, the 3,999 most
+    frequent words of all rows) are repeated here.
+    """
+
+    def __init__(self, texts: list[str], max_features: int = 4000) -> None:
+        import keras
+
+        table = str.maketrans(dict.fromkeys(KERAS_FILTERS, " "))
+        words = [text.lower().translate(table).split() for text in texts]
+        counts = Counter(word for row in words for word in row)
+        self.index = {word: i for i, (word, _) in enumerate(counts.most_common(max_features - 1), 1)}
+        self.table = table
+        self.width = max(len(self._ids(text)) for text in texts)
+        self.model = keras.Sequential(
+            [
+                keras.layers.Embedding(max_features, 256),
+                keras.layers.SpatialDropout1D(0.4),
+                keras.layers.Bidirectional(keras.layers.LSTM(196, dropout=0.05, recurrent_dropout=0.2)),
+                keras.layers.Dense(2, activation="softmax"),
+            ]
+        )
+        self.model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+
+    def _ids(self, text: str) -> list[int]:
+        return [self.index[word] for word in text.lower().translate(self.table).split() if word in self.index]
+
+    def inputs(self, texts: list[str]) -> np.ndarray:
+        rows = np.zeros((len(texts), self.width), dtype=np.int32)
+        for row, text in zip(rows, texts):
+            ids = self._ids(text)[-self.width :]
+            row[self.width - len(ids) :] = ids
+        return rows
+
+    def fit_epoch(self, inputs: np.ndarray, labels: np.ndarray) -> None:
+        self.model.fit(inputs, np.eye(2, dtype=np.float32)[labels], batch_size=128, verbose=0)
+
+
+def train_fasttext(texts: list[str], labels: list[int], path: Path):
+    """fastText (Joulin et al., 2017) with word bigrams and character n-grams, 5 epochs, on all cores."""
+    import fasttext
+
+    lines = [f"__label__{label} {fasttext_text(text)}" for text, label in zip(texts, labels)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return fasttext.train_supervised(str(path), epoch=5, lr=0.1, dim=100, wordNgrams=2, minn=2, maxn=5, verbose=0)
+
+
+def fasttext_text(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def train_logistic_regression(texts: list[str], labels: list[int]):
+    """TF-IDF of words and word pairs, and logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=300))
+    return model.fit(texts, labels)
+
+
+def distilbert_pipeline(tokenizer_folder: Path):
+    """DistilBERT-base in its own size with random weights, over the tokenizer of one of our folders."""
+    from transformers import (
+        AutoTokenizer,
+        DistilBertConfig,
+        DistilBertForSequenceClassification,
+        pipeline,
+    )
+
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    model = DistilBertForSequenceClassification(DistilBertConfig(vocab_size=max(30522, len(tokenizer)))).eval()
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    return pipeline("text-classification", model=model, tokenizer=tokenizer)
