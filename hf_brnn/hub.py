@@ -36,8 +36,7 @@ class TrainingReport:
         evaluated: The part that the history's `eval_` metrics are of.
         config: The `config` of the run's `Arguments`.
         seconds: Wall time of the training.
-        processes: Number of processes.
-        device: `"cpu"` or the name of the GPU.
+        processor: What it ran on, as `describe_processor` says it.
         versions: Versions of the libraries by name.
     """
 
@@ -46,8 +45,7 @@ class TrainingReport:
     evaluated: str
     config: dict[str, Any]
     seconds: float
-    processes: int
-    device: str
+    processor: str
     versions: dict[str, str]
 
 

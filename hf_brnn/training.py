@@ -96,6 +96,8 @@ class BrnnTrainingArguments(TrainingArguments):
     metric_for_best_model: Optional[str] = "accuracy"
     remove_unused_columns: Optional[bool] = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
+    # The filter would wait for the GPU in every step, and would hide that a loss is no number.
+    logging_nan_inf_filter: bool = False
     # torchrun starts processes on a machine without accelerator too: only use_cpu makes them find each other there.
     use_cpu: bool = not torch.accelerator.is_available()
     resume_from_checkpoint: Optional[str] = field(
@@ -123,6 +125,8 @@ class BrnnTrainingArguments(TrainingArguments):
             self.bf16 = has_bf16(self.use_cpu)
         elif self.precision != "auto":
             self.bf16, self.fp16 = self.precision == "bf16", self.precision == "fp16"
+        if self.accelerator_config is None:  # type: ignore[has-type]
+            self.accelerator_config = {"non_blocking": self.dataloader_pin_memory}
         super().__post_init__()
 
 
@@ -213,6 +217,16 @@ def use_all_cores(training_args: BrnnTrainingArguments) -> None:
     if training_args.device.type == "cpu":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+def describe_processor(training_args: BrnnTrainingArguments) -> str:
+    """What the training runs on, in which precision."""
+    precision = "bf16" if training_args.bf16 else "fp16" if training_args.fp16 else "fp32"
+    if training_args.device.type == "cuda":
+        processor = torch.cuda.get_device_name()
+    else:
+        processor = f"{torch.get_num_threads()} threads of {torch.cpu.get_capabilities().get('cpu_name', 'a CPU')}"
+    return f"{training_args.world_size} x {processor}, {precision}"
 
 
 def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:

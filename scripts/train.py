@@ -3,20 +3,19 @@
 accelerate launch scripts/train.py [--config configs/quickstart.yaml] [--any_argument value ...]
 """
 
-import platform
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import torch
 import transformers
 
 from hf_brnn.hub import TrainingReport, check_output_folder, save_folder
 from hf_brnn.training import (
     build_trainer,
     checkpoint_to_resume,
+    describe_processor,
     epoch_history,
     parse_arguments,
     prepare_data,
@@ -40,6 +39,7 @@ def main(argv: list[str]) -> None:
     data = prepare_data(data_args, training_args, Path(training_args.output_dir) / "data")
     if is_main:
         print(data.summary)
+        print(f"training on {describe_processor(training_args)}")
     trainer = build_trainer(model_args, data_args, training_args, data)
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -59,8 +59,7 @@ def main(argv: list[str]) -> None:
             evaluated="validation" if "validation" in data.splits else "test",
             config=config,
             seconds=seconds,
-            processes=training_args.world_size,
-            device=torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU",
+            processor=describe_processor(training_args),
             versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
         )
         save_folder(folder, trainer.accelerator.unwrap_model(trainer.model), data.tokenizer, report)

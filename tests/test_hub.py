@@ -36,8 +36,7 @@ def make_report(**config):
         evaluated="test",
         config={"data_files": None, "dataset_name": "sample"} | config,
         seconds=12.3,
-        processes=1,
-        device="CPU",
+        processor="1 x CPU, fp32",
         versions={"torch": "2"},
     )
 

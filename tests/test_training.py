@@ -11,7 +11,7 @@ from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
 
 from hf_brnn.batching import LengthGroupedSampler
-from hf_brnn.training import build_trainer, epoch_history, parse_arguments, prepare_data
+from hf_brnn.training import build_trainer, describe_processor, epoch_history, parse_arguments, prepare_data
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
@@ -68,6 +68,27 @@ def test_a_wrong_argument_is_refused(arguments, capsys):
     with pytest.raises((SystemExit, ValueError)) as error:
         parse_arguments(arguments, QUICKSTART)
     assert arguments[0] in capsys.readouterr().err + str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bf16", "expected"),
+    [
+        ([], True, "bf16"),
+        ([], False, "fp32"),
+        (["--precision", "fp32"], True, "fp32"),
+        (["--precision", "bf16"], False, "bf16"),
+        (["--bf16"], False, "bf16"),
+    ],
+)
+def test_the_precision_is_what_the_processor_has_or_what_is_asked_for(monkeypatch, arguments, bf16, expected):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": bf16, "cpu_name": "Some CPU"})
+    training_args = parse_arguments(arguments, QUICKSTART).training
+    assert describe_processor(training_args).endswith(f"threads of Some CPU, {expected}")
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision is 'int3'"):
+        parse_arguments(["--precision", "int3"], QUICKSTART)
 
 
 def test_history_has_an_entry_an_epoch():
@@ -148,7 +169,7 @@ def test_two_processes_train_together_and_write_once(tmp_path):
     )  # fmt: skip
     assert process.stdout.count("Saved ") == 1
     assert process.stderr.count("Tokenizing: 100%") == 3
-    assert "2 processes" in (tmp_path / "run" / "README.md").read_text()
+    assert "on 2 x " in (tmp_path / "run" / "README.md").read_text()
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["rows"] == 40
 
