@@ -34,13 +34,13 @@ NORMALIZATIONS = (
 
 TOKEN_PATTERN = "|".join(
     (
+        r"[\p{L}\p{M}\p{N}_]+(?:'[\p{L}\p{M}]+)*",  # words, numbers, contractions
         f"{USER_TOKEN}|{URL_TOKEN}",
         r"[:;=][-'^]?(?:[)(\]\[/\\|*@]+|[dpoxs](?![\p{L}\p{N}]))",  # :) ;-) =( :/ :d :p
         r"(?<!\S)[()][-']?[:;=]",  # (: );
         r"</?3+",  # <3 </3
         r"\^[_.]*\^|-_+-|>[_.]+<",  # ^^ -_- >.<
         r"#[\p{L}\p{M}\p{N}_]+",
-        r"[\p{L}\p{M}\p{N}_]+(?:'[\p{L}\p{M}]+)*",  # words, numbers, contractions
         r"[!?]+|\.+",
         r"[^\s\p{L}\p{M}\p{N}_\p{Cc}\p{Cf}]",  # any other visible character, emoji among them
     )

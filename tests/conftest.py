@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,14 @@ def saved_folder(tmp_path_factory):
     """The folder that the quickstart training saves."""
     folder = tmp_path_factory.mktemp("runs") / "quickstart"
     train(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_folder(saved_folder, tmp_path_factory):
+    """The same folder with its ONNX graphs."""
+    folder = shutil.copytree(saved_folder, tmp_path_factory.mktemp("exported") / "model")
+    run_python("scripts/export_onnx.py", folder)
     return folder
 
 

@@ -15,13 +15,6 @@ from hf_brnn.scoring import TorchClassifier
 TEXTS = [*load_rows(DataArguments()).texts, "", " \u200b", "word " * 2000]
 
 
-@pytest.fixture(scope="module")
-def exported_folder(saved_folder, tmp_path_factory):
-    folder = shutil.copytree(saved_folder, tmp_path_factory.mktemp("exported") / "model")
-    run_python("scripts/export_onnx.py", folder)
-    return folder
-
-
 @pytest.mark.parametrize("pooling", ["last", "max_mean"])
 @pytest.mark.parametrize("num_hidden_layers", [1, 3])
 @pytest.mark.parametrize(
