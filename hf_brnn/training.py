@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import logging
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -311,6 +312,11 @@ class BrnnTrainer(Trainer):
         if self._is_sparse:
             return clip_grad_norm(model.parameters(), self.args.max_grad_norm)
         return super()._clip_grad_norm(model)
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Optional[torch.Tensor] = None) -> Any:
+        if self._is_sparse and grad_norm is None:
+            return clip_grad_norm(model.parameters(), math.inf)
+        return super()._get_grad_norm(model, grad_norm)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]

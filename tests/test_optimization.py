@@ -65,7 +65,7 @@ def test_a_restored_optimizer_goes_on_alike():
     torch.testing.assert_close(other.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("max_norm", [0.1, 1e6])
+@pytest.mark.parametrize("max_norm", [0.1, 1e6, float("inf")])
 def test_gradients_are_clipped_as_torch_does(max_norm):
     sparse, dense = make_pair()
     for model in (sparse, dense):

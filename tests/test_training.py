@@ -145,6 +145,13 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
     assert sorted(set(epochs)) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--max_grad_norm", 0), ("--optim", "sgd"), ("--gradient_accumulation_steps", 2)]
+)
+def test_other_optimizers_and_no_clipping_train_too(tmp_path, arguments):
+    train(tmp_path / "run", *SHORT, "--num_train_epochs", 1, *arguments)
+
+
 def test_early_stopping_ends_the_run(tmp_path):
     train(tmp_path / "run", "--max_rows", 400, "--learning_rate", 0, "--early_stopping_patience", 2)
     assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]) == 3
