@@ -65,6 +65,12 @@ class TokenizedTexts:
         for start in range(0, len(order), batch_size):
             yield order[start : start + batch_size]
 
+    def cut(self, max_length: int) -> "TokenizedTexts":
+        """The same texts, each cut to `max_length` tokens."""
+        positions = np.arange(len(self.token_ids)) - np.repeat(self.offsets[:-1], self.lengths)
+        offsets = np.concatenate(([0], np.minimum(self.lengths, max_length))).cumsum()
+        return TokenizedTexts(self.token_ids[positions < max_length], offsets, self.labels, self.pad_token_id)
+
     def save(self, path: Path) -> None:
         """Writes an Arrow file that `load` maps into memory."""
         token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
@@ -84,15 +90,16 @@ def tokenize(
     tokenizer: Tokenizer,
     pad_token_id: int,
     labels: Optional[list[int]] = None,
-    max_length: Optional[int] = None,
     show_progress: bool = False,
 ) -> TokenizedTexts:
-    """Token ids of `texts`, each cut to `max_length` tokens if given."""
+    """Token ids of all of `texts`, whatever padding and truncation the tokenizer was saved with."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
-            ids = [encoding.ids[:max_length] for encoding in tokenizer.encode_batch_fast(chunk)]
+            ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
             lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
             pieces.append(np.fromiter((token for row in ids for token in row), np.int32, lengths[-1].sum()))
             progress.update(len(chunk))

@@ -1,5 +1,6 @@
 """Configuration of the bidirectional recurrent models."""
 
+import math
 from typing import Any
 
 from transformers import PretrainedConfig
@@ -7,6 +8,7 @@ from transformers import PretrainedConfig
 CELL_TYPES = ("lstm", "gru", "rnn")
 HIDDEN_ACTS = ("tanh", "relu")
 POOLINGS = ("last", "max_mean")
+PROBLEM_TYPES = (None, "single_label_classification", "multi_label_classification", "regression")
 AUTO_MAP = {
     "AutoConfig": "configuration_brnn.BrnnConfig",
     "AutoModel": "modeling_brnn.BrnnModel",
@@ -91,8 +93,10 @@ class BrnnConfig(PretrainedConfig):
         return {**self.to_dict(), "_name_or_path": ""} == {**other.to_dict(), "_name_or_path": ""}
 
     def _check_values(self) -> None:
-        for name in ("vocab_size", "embedding_size", "hidden_size", "num_hidden_layers"):
+        self._check("vocab_size", "an integer of at least 2", lambda value: _is_int(value) and value >= 2)
+        for name in ("embedding_size", "hidden_size", "num_hidden_layers", "num_labels"):
             self._check(name, "an integer of at least 1", lambda value: _is_int(value) and value >= 1)
+        self._check("problem_type", f"one of {PROBLEM_TYPES}", lambda value: value in PROBLEM_TYPES)
         for name, choices in (("cell_type", CELL_TYPES), ("hidden_act", HIDDEN_ACTS), ("pooling", POOLINGS)):
             self._check(name, f"one of {', '.join(choices)}", lambda value, choices=choices: value in choices)
         for name in (
@@ -103,7 +107,7 @@ class BrnnConfig(PretrainedConfig):
             "word_dropout",
         ):
             self._check(name, "a number in [0, 1)", lambda value: _is_number(value) and 0 <= value < 1)
-        self._check("initializer_range", "a positive number", lambda value: _is_number(value) and value > 0)
+        self._check("initializer_range", "a positive number", lambda value: _is_number(value) and 0 < value < math.inf)
         for name in ("pad_token_id", "unk_token_id"):
             allowed = f"an integer in [0, {self.vocab_size}) (vocab_size)"
             self._check(name, allowed, lambda value: _is_int(value) and 0 <= value < self.vocab_size)

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parent / "sample" / "tweets.csv"
 HUB_DATASET = "stanfordnlp/sentiment140"
+HUB_REVISION = "refs/convert/parquet"
 LABEL_COLUMNS = ("label", "sentiment", "polarity", "target")
 LABEL_NAMES = ("NEGATIVE", "POSITIVE")
 NEUTRAL = -1
@@ -33,7 +34,11 @@ class DataArguments:
         default=SAMPLE,
         metadata={"help": f"'{SAMPLE}' (the embedded one) or a data set on the Hub, such as {HUB_DATASET}."},
     )
-    dataset_revision: Optional[str] = field(default=None, metadata={"help": "Branch, tag or commit on the Hub."})
+    dataset_revision: Optional[str] = field(
+        default=None,
+        metadata={"help": f"Branch, tag or commit on the Hub; by default {HUB_REVISION} for {HUB_DATASET}."},
+    )
+    dataset_split: str = field(default="train", metadata={"help": "Split of the data set on the Hub to read."})
     data_files: Optional[list[str]] = field(
         default=None, metadata={"help": "csv, tsv, json or parquet files to read instead of dataset_name."}
     )
@@ -46,7 +51,7 @@ class DataArguments:
     )
     class_names: list[str] = field(
         default_factory=lambda: list(LABEL_NAMES),
-        metadata={"help": "Names of the labels in the order of their ids. Rows hold names or ids."},
+        metadata={"help": "Names of the labels in the order of their ids. Rows hold names, or ids if no name is one."},
     )
     max_rows: Optional[int] = field(default=None, metadata={"help": "Use so many rows, drawn by split_seed."})
     validation_size: float = field(default=0.1, metadata={"help": "Rows kept for validation: a share, or a number."})
@@ -55,7 +60,7 @@ class DataArguments:
     skip_bad_rows: bool = field(default=False, metadata={"help": "Count, list and leave out rows that can't be used."})
     vocab_size: int = field(default=4000, metadata={"help": "Words the tokenizer knows at most."})
     min_frequency: int = field(default=2, metadata={"help": "A word seen less often in training stays unknown."})
-    max_length: int = field(default=128, metadata={"help": "Tokens of a training text that are read."})
+    max_length: int = field(default=128, metadata={"help": "Training texts are cut to so many tokens."})
 
     def __post_init__(self) -> None:
         for name in ("validation_size", "test_size"):
@@ -66,7 +71,7 @@ class DataArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
-        if len(set(self.class_names)) < 2 or len(set(self.class_names)) < len(self.class_names):
+        if len(self.class_names) < 2 or len(set(map(_label_key, self.class_names))) < len(self.class_names):
             raise ValueError(f"class_names is {self.class_names}, but must be two or more different names.")
 
 
@@ -141,9 +146,10 @@ def _read_file(rows: LabelledRows, path: Path, args: DataArguments) -> None:
 
 
 def _read_hub_dataset(rows: LabelledRows, args: DataArguments) -> None:
+    revision = args.dataset_revision or (HUB_REVISION if args.dataset_name == HUB_DATASET else None)
     try:
-        dataset = load_dataset(args.dataset_name, revision=args.dataset_revision, split="train")
-    except (ConnectionError, OSError) as error:
+        dataset = load_dataset(args.dataset_name, revision=revision, split=args.dataset_split)
+    except ConnectionError as error:
         raise ConnectionError(
             f"The data set {args.dataset_name} can't be reached on the Hub ({type(error).__name__}: {error}). Two ways "
             "on: give local files with --data_files FILE, or train on the embedded sample with "
@@ -187,7 +193,7 @@ def _collect(
 ) -> None:
     known = _label_ids(args.class_names)
     for number, text, label in numbered:
-        key = str(label).strip().casefold()
+        key = _label_key(label)
         label_id = known.get(key)
         if not isinstance(text, str) or not text.strip():
             rows.bad_rows.append(BadRow(*place, number, f"no text in field {args.text_column!r}"))
@@ -203,17 +209,29 @@ def _collect(
 
 
 def _label_ids(names: list[str]) -> dict[str, int]:
-    if tuple(names) == LABEL_NAMES:
+    if _is_sentiment(names):
         return SENTIMENT_LABELS
-    return {str(index): index for index in range(len(names))} | {name.casefold(): i for i, name in enumerate(names)}
+    named = {_label_key(name): index for index, name in enumerate(names)}
+    if any(key.isdigit() for key in named):
+        return named
+    return {str(index): index for index in range(len(names))} | named
+
+
+def _label_key(label: Any) -> str:
+    return str(label).strip().casefold()
+
+
+def _is_sentiment(names: list[str]) -> bool:
+    return [_label_key(name) for name in names] == [_label_key(name) for name in LABEL_NAMES]
 
 
 def _check_scheme(source: str, labels_seen: Counter[str], args: DataArguments) -> None:
-    if tuple(args.class_names) == LABEL_NAMES and labels_seen["1"] and labels_seen["4"]:
-        raise ValueError(
-            f"{source}: labels 1 ({labels_seen['1']} rows) and 4 ({labels_seen['4']} rows) both occur. Two labels are "
-            "0 and 1, or 0 and 4; for more, give their names with --class_names."
-        )
+    for other in ("2", "4"):
+        if _is_sentiment(args.class_names) and labels_seen["1"] and labels_seen[other]:
+            raise ValueError(
+                f"{source}: labels 1 ({labels_seen['1']} rows) and {other} ({labels_seen[other]} rows) both occur. "
+                "Labels are 0 and 1, or 0 and 4 with 2 for neutral; for others, give their names with --class_names."
+            )
 
 
 def text_key(text: str) -> str:
@@ -264,13 +282,15 @@ def _read_held_out_keys(args: DataArguments) -> set[str]:
         for batch in read_batches(Path(file), bad_rows.append):
             text_column = _find_column(file, batch.table.column_names, (args.text_column,), "--text_column")
             keys |= {text_key(text) for text in batch.table[text_column].to_pylist() if isinstance(text, str)}
-    if bad_rows:
+    if bad_rows and not args.skip_bad_rows:
         raise BadRowsError(bad_rows)
     return keys
 
 
-def describe(rows: LabelledRows, splits: dict[str, LabelledRows], lengths: np.ndarray, class_names: list[str]) -> str:
+def describe(rows: LabelledRows, splits: dict[str, LabelledRows], lengths: np.ndarray, args: DataArguments) -> str:
     """A summary for people: columns, rows, classes, the first five rows, token lengths of the training part."""
+    class_names = args.class_names
+    cut = int((lengths > args.max_length).sum())
     counts = Counter(rows.labels)
     sizes = ", ".join(f"{name} {len(splits[name]):,}" for name in ("train", "validation", "test") if name in splits)
     first = pd.DataFrame({"text": rows.texts[:5], "label": [class_names[label] for label in rows.labels[:5]]})
@@ -280,7 +300,8 @@ def describe(rows: LabelledRows, splits: dict[str, LabelledRows], lengths: np.nd
             f"columns  {', '.join(rows.columns)}",
             f"rows     {len(rows):,} ({sizes}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
             "classes  " + ", ".join(f"{name} {counts[index]:,}" for index, name in enumerate(class_names)),
-            f"tokens   mean {lengths.mean():.1f}, {percentiles}, longest {lengths.max()}",
+            f"tokens   mean {lengths.mean():.1f}, {percentiles}, longest {lengths.max()}; "
+            f"{cut:,} texts cut to {args.max_length}",
             first.to_string(max_colwidth=80),
         )
     )

@@ -22,6 +22,20 @@ from .training import plot_curves
 
 logger = logging.getLogger(__name__)
 
+SAVED_NAMES = {
+    "README.md",
+    "config.json",
+    "configuration_brnn.py",
+    "curves.png",
+    "metrics.json",
+    "model.safetensors",
+    "modeling_brnn.py",
+    "onnx",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training_config.yaml",
+}
+
 CARD_TEMPLATE = Path(__file__).parent / "model_card.md"
 CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
 
@@ -53,13 +67,15 @@ def check_output_folder(folder: Path) -> None:
     """Raises:
     FileExistsError: `folder` holds something else than a saved folder, which saving would replace.
     """
-    if folder.exists() and not _is_saved_folder(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is no saved model: choose another --output_dir.")
-
-
-def _is_saved_folder(folder: Path) -> bool:
-    config = folder / "config.json"
-    return config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("model_type") == "brnn"
+    if folder.is_dir():
+        others = sorted(path.name for path in folder.iterdir() if path.name not in SAVED_NAMES)
+        if others:
+            raise FileExistsError(
+                f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
+                "choose another --output_dir."
+            )
+    elif folder.exists():
+        raise FileExistsError(f"{folder} is a file: choose another --output_dir.")
 
 
 @contextmanager
@@ -72,6 +88,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     Raises:
         FileExistsError: `folder` holds something else than a saved folder.
     """
+    folder = folder.resolve()
     check_output_folder(folder)
     part = folder.with_name(f".{folder.name}.part")
     previous = folder.with_name(f".{folder.name}.previous")
@@ -109,10 +126,15 @@ def save_folder(
         save_tokenizer(tokenizer, part)
         plot_curves(report.history, part / "curves.png", report.evaluated)
         metrics = {**report.metrics, "history": report.history}
-        (part / "metrics.json").write_text(json.dumps(_without_nan(metrics), indent=2) + "\n", encoding="utf-8")
+        write_json(metrics, part / "metrics.json")
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / "training_config.yaml").write_text(config, encoding="utf-8")
         build_card(folder.name, model, report).save(part / "README.md")
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Writes values as json, NaN as null."""
+    path.write_text(json.dumps(_without_nan(value), indent=2) + "\n", encoding="utf-8")
 
 
 def _without_nan(value: Any) -> Any:
@@ -127,6 +149,7 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
     """The model card: `model_card.md`, filled with what the training saw and measured."""
     is_sample = report.config["data_files"] is None and report.config["dataset_name"] == SAMPLE
     uses_hub = report.config["data_files"] is None and not is_sample
+    is_sentiment140 = uses_hub and report.config["dataset_name"] == HUB_DATASET
     source = (
         report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["embedded sample"])
     )
@@ -137,7 +160,7 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
             task_name="Text classification",
             dataset_type=report.config["dataset_name"] if uses_hub else "text",
             dataset_name=source,
-            dataset_split=split,
+            dataset_split=f"{report.config['dataset_split']} ({report.metrics[split]['rows']} rows held out)",
             metric_type=metric,
             metric_name=title,
             metric_value=round(report.metrics[split][metric], 4),
@@ -146,12 +169,12 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
         if not math.isnan(report.metrics.get(split, {}).get(metric, math.nan))
     ]
     data = ModelCardData(
-        language="en",
-        license="apache-2.0",
+        language="en" if is_sentiment140 or is_sample else None,
+        license="apache-2.0" if is_sentiment140 or is_sample else None,
         library_name="transformers",
         pipeline_tag="text-classification",
-        tags=["brnn", "rnn", "sentiment-analysis", model.config.cell_type],
-        datasets=[HUB_DATASET] if uses_hub and report.config["dataset_name"] == HUB_DATASET else None,
+        tags=["brnn", "rnn", model.config.cell_type],
+        datasets=[report.config["dataset_name"]] if uses_hub else None,
         metrics=["accuracy", "f1", "precision", "recall", "roc_auc"],
         model_name=name if results else None,
         eval_results=results or None,

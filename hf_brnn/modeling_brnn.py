@@ -196,7 +196,7 @@ class BrnnPreTrainedModel(PreTrainedModel):
         gates = value.split(module.hidden_size)
         if name.startswith("weight_hh"):
             for gate in gates:
-                nn.init.orthogonal_(gate)
+                gate.copy_(nn.init.orthogonal_(torch.empty_like(gate, dtype=torch.float32)))
         elif name.startswith("weight_ih"):
             for gate in gates:
                 nn.init.xavier_uniform_(gate)
@@ -349,7 +349,7 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
             else:
                 self.config.problem_type = "multi_label_classification"
         if self.config.problem_type == "regression":
-            return nn.functional.mse_loss(logits.reshape(labels.shape), labels.to(logits.dtype))
+            return nn.functional.mse_loss(logits.float().reshape(labels.shape), labels.float())
         if self.config.problem_type == "single_label_classification":
             return nn.functional.cross_entropy(logits, labels.view(-1).long())
         return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))

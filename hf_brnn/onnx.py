@@ -177,6 +177,7 @@ class OnnxClassifier:
 
     Raises:
         FileNotFoundError: The folder has no such graph, tokenizer or configuration.
+        ValueError: The model does not give one label of several.
     """
 
     def __init__(
@@ -188,6 +189,8 @@ class OnnxClassifier:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if config.get("problem_type") not in (None, "single_label_classification") or len(config["id2label"]) < 2:
+            raise ValueError(f"{folder}: scores are for one label of several, but this is {config['problem_type']!r}.")
         self.class_names: list[str] = [config["id2label"][str(index)] for index in range(len(config["id2label"]))]
         self.pad_token_id: int = config["pad_token_id"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -20,11 +20,15 @@ class TorchClassifier:
 
     Raises:
         OSError: There is no such folder or model.
+        ValueError: It does not give one label of several.
     """
 
     def __init__(self, model: Union[str, Path], batch_size: int = 256) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.model = AutoModelForSequenceClassification.from_pretrained(model).eval()
+        config = self.model.config
+        if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
+            raise ValueError(f"{model}: scores are for one label of several, but this is {config.problem_type!r}.")
         if torch.cuda.is_available():
             self.model.cuda()
         self.class_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]

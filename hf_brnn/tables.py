@@ -1,5 +1,6 @@
 """Files of rows: csv, tsv, json, parquet and plain text, read in batches and written back."""
 
+import codecs
 import csv
 import json
 import sys
@@ -103,13 +104,14 @@ def _to_table(path: Path, unit: str, numbers: Sequence[int], rows: Sequence[dict
     for name in names:
         try:
             columns[name] = pa.array([row.get(name) for row in rows])
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OverflowError) as error:
             raise ValueError(f"{path}, {unit}s {numbers[0]} to {numbers[-1]}, field {name!r}: {error}") from error
     return pa.table(columns)
 
 
-def _has_undecoded_bytes(text: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in text) if not text.isascii() else False
+def _has_surrogates(text: str) -> bool:
+    """Whether a text holds half a character: a lone surrogate, or a byte that `surrogateescape` let through."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -125,14 +127,15 @@ def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tupl
             except StopIteration:
                 return
             except csv.Error as error:
-                on_bad_row(BadRow(str(path), "line", number, f"broken quotes ({error})"))
+                span = f"lines {number} to {reader.line_num} are" if reader.line_num > number else "the line is"
+                on_bad_row(BadRow(str(path), "line", number, f"broken quotes ({error}); {span} left out"))
                 continue
             if not fields:
                 continue
             if len(fields) != len(names):
                 problem = f"{len(fields)} fields instead of {len(names)} ({', '.join(names)})"
                 on_bad_row(BadRow(str(path), "line", number, problem))
-            elif any(map(_has_undecoded_bytes, fields)):
+            elif any(map(_has_surrogates, fields)):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
             else:
                 yield "line", number, dict(zip(names, fields))
@@ -162,15 +165,17 @@ def _read_header(path: Path, reader: Any) -> list[str]:
 
 def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
     with path.open("rb") as file:
-        start = file.read(1024).lstrip()
+        start = file.read(1024).removeprefix(codecs.BOM_UTF8).lstrip()
         file.seek(0)
         unit = "row" if start.startswith(b"[") else "line"
         numbered = _parse_json_array(path, file) if unit == "row" else _parse_json_lines(path, file, on_bad_row)
         for number, row in numbered:
-            if isinstance(row, dict):
-                yield unit, number, row
-            else:
+            if not isinstance(row, dict):
                 on_bad_row(BadRow(str(path), unit, number, f"{row!r} is not a json object"))
+            elif any(isinstance(value, str) and _has_surrogates(value) for value in row.values()):
+                on_bad_row(BadRow(str(path), unit, number, "half of a surrogate pair, which is no character"))
+            else:
+                yield unit, number, row
 
 
 def _parse_json_array(path: Path, file: BinaryIO) -> Iterator[tuple[int, Any]]:
@@ -194,7 +199,7 @@ def _parse_json_lines(path: Path, file: BinaryIO, on_bad_row: OnBadRow) -> Itera
 def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, 1):
-            if _has_undecoded_bytes(line):
+            if _has_surrogates(line):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
             else:
                 yield "line", number, {"text": line.removesuffix("\n").removesuffix("\r")}
@@ -229,8 +234,8 @@ def _is_valid(table: pa.Table) -> bool:
 def _find_undecoded_rows(table: pa.Table) -> dict[int, str]:
     bad: dict[int, str] = {}
     for name in table.column_names:
-        if pa.types.is_string(table.schema.field(name).type):
-            for index, value in enumerate(table[name].cast(pa.binary()).to_pylist()):
+        if pa.types.is_string(table.schema.field(name).type) or pa.types.is_large_string(table.schema.field(name).type):
+            for index, value in enumerate(table[name].cast(pa.large_binary()).to_pylist()):
                 try:
                     (value or b"").decode()
                 except UnicodeDecodeError:
@@ -238,10 +243,35 @@ def _find_undecoded_rows(table: pa.Table) -> dict[int, str]:
     return bad
 
 
-class TableWriter(Protocol):
+class _FileWriter(Protocol):
     def write(self, table: pa.Table) -> None: ...
 
     def close(self) -> None: ...
+
+
+class TableWriter:
+    """Writes tables of the same columns, in whatever order they come, to a file."""
+
+    def __init__(self, path: Path, writer: _FileWriter) -> None:
+        self._path = path
+        self._writer = writer
+        self._names: Optional[list[str]] = None
+
+    def write(self, table: pa.Table) -> None:
+        """Raises:
+        ValueError: The table has other columns than the first one.
+        """
+        if self._names is None:
+            self._names = table.column_names
+        if set(table.column_names) != set(self._names):
+            raise ValueError(
+                f"{self._path}: rows with columns {', '.join(table.column_names)} can't follow rows with columns "
+                f"{', '.join(self._names)}. Give every row the same fields."
+            )
+        try:
+            self._writer.write(table.select(self._names))
+        except (pa.ArrowException, ValueError) as error:
+            raise ValueError(f"{self._path}: rows of other types can't follow the earlier ones ({error}).") from error
 
 
 class _ParquetWriter:
@@ -252,7 +282,7 @@ class _ParquetWriter:
     def write(self, table: pa.Table) -> None:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema)
-        self._writer.write_table(table)
+        self._writer.write_table(table.cast(self._writer.schema))
 
     def close(self) -> None:
         if self._writer is not None:
@@ -298,7 +328,7 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     suffix = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    writer: TableWriter
+    writer: _FileWriter
     if suffix == ".parquet":
         writer = _ParquetWriter(part)
     elif suffix in (".csv", ".tsv"):
@@ -308,7 +338,7 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     else:
         raise ValueError(f"{path}: unknown kind of file, must be one of .csv, .tsv, .json, .jsonl, .parquet.")
     try:
-        yield writer
+        yield TableWriter(path, writer)
     except BaseException:
         writer.close()
         part.unlink(missing_ok=True)

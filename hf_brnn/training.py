@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import shutil
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -129,6 +130,8 @@ class BrnnTrainingArguments(TrainingArguments):
         if self.accelerator_config is None:  # type: ignore[has-type]
             self.accelerator_config = {"non_blocking": self.dataloader_pin_memory}
         super().__post_init__()
+        # Otherwise what accelerate's configuration says would win over fp32 and over what the card reports.
+        self.mixed_precision = resolved_precision(self).replace("fp32", "no")
 
 
 def has_bf16(use_cpu: bool) -> bool:
@@ -167,16 +170,19 @@ def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
     config_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     config_parser.add_argument("--config", type=Path, default=default_config, help="YAML file of values.")
     known, rest = config_parser.parse_known_args(argv)
-    parser = HfArgumentParser((ModelArguments, DataArguments, BrnnTrainingArguments), parents=[config_parser])
+    kinds = (ModelArguments, DataArguments, BrnnTrainingArguments)
+    parser = HfArgumentParser(kinds, parents=[config_parser], allow_abbrev=False)
     merged = [f"--output_dir=runs/{known.config.stem}", *_read_config(known.config), *rest]
     model_args, data_args, training_args, _ = parser.parse_args_into_dataclasses(merged, look_for_args_file=False)
     config = asdict(model_args) | asdict(data_args)
     for name in ("data_files", "held_out_files"):
         config[name] = config[name] and [Path(file).name for file in config[name]]
     given = {argument[2:].partition("=")[0].replace("-", "_") for argument in merged if argument.startswith("--")}
+    given |= {name.removeprefix("no_") for name in given} | {"seed", "optim"}
     for name in sorted(given.intersection(f.name for f in fields(training_args)).difference(LOCAL_ARGUMENTS)):
         value = getattr(training_args, name)
         config[name] = getattr(value, "value", value)
+    config["precision"] = resolved_precision(training_args)
     return Arguments(model_args, data_args, training_args, config)
 
 
@@ -199,6 +205,8 @@ def _read_config(path: Path) -> list[str]:
             raise ValueError(f"{path}: unknown key {name!r}.{hint}")
         if isinstance(value, list):
             argv += [f"--{name}", *map(str, value)]
+        elif value is False and name.endswith("_strategy"):  # YAML reads a bare no as false
+            argv.append(f"--{name}=no")
         elif value is not None:
             argv.append(f"--{name}={json.dumps(value) if isinstance(value, dict) else value}")
     return argv
@@ -220,14 +228,17 @@ def use_all_cores(training_args: BrnnTrainingArguments) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 
+def resolved_precision(training_args: BrnnTrainingArguments) -> str:
+    return "bf16" if training_args.bf16 else "fp16" if training_args.fp16 else "fp32"
+
+
 def describe_processor(training_args: BrnnTrainingArguments) -> str:
     """What the training runs on, in which precision."""
-    precision = "bf16" if training_args.bf16 else "fp16" if training_args.fp16 else "fp32"
     if training_args.device.type == "cuda":
         processor = torch.cuda.get_device_name()
     else:
         processor = f"{torch.get_num_threads()} threads of {torch.cpu.get_capabilities().get('cpu_name', 'a CPU')}"
-    return f"{training_args.world_size} x {processor}, {precision}"
+    return f"{training_args.world_size} x {processor}, {resolved_precision(training_args)}"
 
 
 def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:
@@ -268,13 +279,13 @@ def _write_data(data_args: DataArguments, folder: Path) -> None:
             tokenizer.backend_tokenizer,
             tokenizer.pad_token_id,
             part.labels,
-            data_args.max_length,
             show_progress=True,
         )
-        tokenized.save(folder / f"{name}.arrow")
         if name == "train":
             lengths = tokenized.lengths
-    summary = describe(rows, splits, lengths, data_args.class_names)
+            tokenized = tokenized.cut(data_args.max_length)
+        tokenized.save(folder / f"{name}.arrow")
+    summary = describe(rows, splits, lengths, data_args)
     (folder / "summary.txt").write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
 
 
@@ -392,12 +403,18 @@ def checkpoint_to_resume(training_args: BrnnTrainingArguments) -> Optional[str]:
     """The checkpoint that `--resume_from_checkpoint` means, or None without that argument.
 
     Raises:
+        FileExistsError: Without that argument, there are checkpoints of a run that did not end.
         FileNotFoundError: There is no such checkpoint.
     """
     wanted = training_args.resume_from_checkpoint
-    if wanted is None:
-        return None
     folder = training_args.output_dir
+    if wanted is None:
+        if Path(folder).is_dir() and get_last_checkpoint(folder):
+            raise FileExistsError(
+                f"{folder} holds the checkpoints of a run that did not end: go on with --resume_from_checkpoint, or "
+                "remove them, or choose another --output_dir."
+            )
+        return None
     checkpoint = get_last_checkpoint(folder) if wanted == LAST_CHECKPOINT and Path(folder).is_dir() else wanted
     if checkpoint is None or not Path(checkpoint).is_dir():
         raise FileNotFoundError(
@@ -405,6 +422,23 @@ def checkpoint_to_resume(training_args: BrnnTrainingArguments) -> Optional[str]:
             "start without --resume_from_checkpoint."
         )
     return checkpoint
+
+
+def check_vocabulary(checkpoint: str, tokenizer_folder: Path) -> None:
+    """Raises:
+    ValueError: The checkpoint was trained on other rows, whose words have other ids.
+    """
+    vocabularies = [(folder / "tokenizer.json").read_bytes() for folder in (Path(checkpoint), tokenizer_folder)]
+    if vocabularies[0] != vocabularies[1]:
+        raise ValueError(
+            f"{checkpoint} was trained with another vocabulary: resume with the data and the arguments it began with."
+        )
+
+
+def remove_checkpoints(folder: str) -> None:
+    """Removes the checkpoints of a run that has ended: the best one is in the saved folder."""
+    for checkpoint in Path(folder).glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
 
 
 def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:

@@ -2,10 +2,9 @@
 
 python scripts/evaluate_model.py --model runs/quickstart --data_files test.csv
 
-Writes metrics.json, confusion_matrix.png, reliability.png and predictions.csv to <model>.evaluation.
+Writes metrics.json, confusion_matrix.png, reliability.png and predictions.csv to runs/<model name>.evaluation.
 """
 
-import json
 import logging
 import sys
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from transformers import HfArgumentParser
 
 from hf_brnn.data import DataArguments, load_rows
+from hf_brnn.hub import write_json
 from hf_brnn.metrics import CALIBRATION_BINS, TextClassificationMetrics
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tables import table_writer
@@ -40,21 +40,26 @@ class EvaluationArguments:
 def main(argv: list[str]) -> None:
     parser = HfArgumentParser((EvaluationArguments, DataArguments))
     args, data_args = parser.parse_args_into_dataclasses(argv, look_for_args_file=False)
+    if data_args.data_files is None and not any(argument.startswith("--dataset") for argument in argv):
+        parser.error("name the rows to measure on: --data_files FILE, or --dataset_name")
     scorer = TorchClassifier(args.model, args.batch_size)
-    if [name.casefold() for name in scorer.class_names] != [name.casefold() for name in data_args.class_names]:
-        raise ValueError(
-            f"{args.model} gives the labels {', '.join(scorer.class_names)}, but the rows are read as "
-            f"{', '.join(data_args.class_names)}: set --class_names."
-        )
+    data_args.class_names = scorer.class_names
     rows = load_rows(data_args)
     probabilities = scorer(rows.texts)
     labels = np.asarray(rows.labels)
 
     folder = args.output_dir or Path("runs") / f"{Path(args.model).name}.evaluation"
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = {"rows": len(labels), "neutral_left_out": rows.neutral, "bad_left_out": len(rows.bad_rows)}
+    source = ", ".join(Path(file).name for file in data_args.data_files or [data_args.dataset_name])
+    metrics = {
+        "model": Path(args.model).name,
+        "source": source,
+        "rows": len(labels),
+        "neutral_left_out": rows.neutral,
+        "bad_left_out": len(rows.bad_rows),
+    }
     metrics |= TextClassificationMetrics().compute(predictions=probabilities, references=labels)
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(metrics, folder / "metrics.json")
     plot_confusion_matrix(labels, probabilities, scorer.class_names, folder / "confusion_matrix.png")
     plot_reliability(labels, probabilities, metrics["calibration_error"], folder / "reliability.png")
     write_predictions(rows.texts, labels, probabilities, scorer.class_names, folder / "predictions.csv")

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from hf_brnn.onnx import QUANTIZED_FILE, OnnxClassifier
 from hf_brnn.tables import BadRow, BadRowsError, read_batches, table_writer
 
 logger = logging.getLogger("predict")
@@ -51,7 +50,9 @@ def main(argv: list[str]) -> None:
 
 
 def load_scorer(model: str, batch_size: int) -> Scorer:
-    if (Path(model) / QUANTIZED_FILE).is_file():
+    if (Path(model) / "onnx" / "model_quantized.onnx").is_file():
+        from hf_brnn.onnx import OnnxClassifier
+
         return OnnxClassifier(Path(model), batch_size=batch_size)
     from hf_brnn.scoring import TorchClassifier
 
@@ -69,7 +70,7 @@ def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, ski
 
     Raises:
         BadRowsError: A row can't be read and `skip_bad_rows` is off; nothing is written then.
-        ValueError: There is no text column, a text is no string, or the rows already have a label or score.
+        ValueError: There is no row or no text column, or the rows already have a label or score.
     """
     bad_rows: list[BadRow] = []
 
@@ -87,11 +88,17 @@ def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, ski
             texts = table[text_column].to_pylist()
             for number, text in zip(batch.numbers, texts):
                 if not isinstance(text, str):
-                    raise ValueError(f"{source}, {batch.unit} {number}: field {text_column!r} is {text!r}, not a text.")
+                    problem = f"field {text_column!r} is {text!r}, not a text"
+                    on_bad_row(BadRow(str(source), batch.unit, number, problem))
+            kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
+            if len(kept) < len(texts):
+                table, texts = table.take(kept), [texts[index] for index in kept]
             labels, scores = best_labels(scorer, texts)
             writer.write(table.append_column("label", labels).append_column("score", scores))
             scored += len(texts)
             progress.update(len(texts))
+        if not scored:
+            raise ValueError(f"{source}: no row to score.")
     print(f"{scored:,} rows scored, {len(bad_rows):,} left out: {target}")
 
 

@@ -3,6 +3,7 @@
 accelerate launch scripts/train.py [--config configs/quickstart.yaml] [--any_argument value ...]
 """
 
+import logging
 import sys
 import time
 from importlib.metadata import version
@@ -14,11 +15,13 @@ import transformers
 from hf_brnn.hub import TrainingReport, check_output_folder, save_folder
 from hf_brnn.training import (
     build_trainer,
+    check_vocabulary,
     checkpoint_to_resume,
     describe_processor,
     epoch_history,
     parse_arguments,
     prepare_data,
+    remove_checkpoints,
     use_all_cores,
 )
 
@@ -29,6 +32,7 @@ def main(argv: list[str]) -> None:
     model_args, data_args, training_args, config = parse_arguments(argv, DEFAULT_CONFIG)
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     is_main = training_args.process_index == 0
+    logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     use_all_cores(training_args)
 
     folder = Path(training_args.output_dir)
@@ -40,6 +44,8 @@ def main(argv: list[str]) -> None:
     if is_main:
         print(data.summary)
         print(f"training on {describe_processor(training_args)}")
+    if checkpoint:
+        check_vocabulary(checkpoint, Path(training_args.output_dir) / "data" / "tokenizer")
     trainer = build_trainer(model_args, data_args, training_args, data)
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -63,8 +69,10 @@ def main(argv: list[str]) -> None:
             versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
         )
         save_folder(folder, trainer.accelerator.unwrap_model(trainer.model), data.tokenizer, report)
-        print(pd.DataFrame(metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
-        print(f"Saved {folder}; checkpoints are in {training_args.output_dir}.")
+        remove_checkpoints(training_args.output_dir)
+        if metrics:
+            print(pd.DataFrame(metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
+        print(f"Saved {folder}.")
 
 
 if __name__ == "__main__":

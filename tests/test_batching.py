@@ -9,9 +9,9 @@ from hf_brnn.training import collate
 TEXTS = ["a b c", "", "b", "c c a b zzz", "a a"]
 
 
-def make_texts(**kwargs):
+def make_texts():
     tokenizer = train_tokenizer(["a a a b b c"], vocab_size=10)
-    return tokenizer, tokenize(TEXTS, tokenizer.backend_tokenizer, 0, labels=[0, 1, 0, 1, 1], **kwargs)
+    return tokenizer, tokenize(TEXTS, tokenizer.backend_tokenizer, 0, labels=[0, 1, 0, 1, 1])
 
 
 def test_batches_are_what_the_tokenizer_gives():
@@ -25,8 +25,22 @@ def test_batches_are_what_the_tokenizer_gives():
 
 
 def test_texts_are_cut_to_the_maximum_length():
-    _, tokenized = make_texts(max_length=2)
-    assert tokenized.lengths.tolist() == [2, 0, 1, 2, 2]
+    _, tokenized = make_texts()
+    cut = tokenized.cut(2)
+    assert cut.lengths.tolist() == [2, 0, 1, 2, 2]
+    for index in range(5):
+        length = cut.lengths[index]
+        np.testing.assert_array_equal(
+            cut[index]["input_ids"][0, :length], tokenized[index]["input_ids"][0, : min(length, 2)]
+        )
+
+
+def test_padding_and_truncation_of_the_tokenizer_do_not_matter():
+    tokenizer, tokenized = make_texts()
+    tokenizer(TEXTS, padding=True, truncation=True, max_length=2)
+    assert tokenizer.backend_tokenizer.truncation
+    again = tokenize(TEXTS, tokenizer.backend_tokenizer, 0)
+    assert again.lengths.tolist() == tokenized.lengths.tolist()
 
 
 def test_a_batch_of_empty_texts_has_one_padding_token():

@@ -23,7 +23,7 @@ def test_different_configurations_are_not_equal():
 @pytest.mark.parametrize(
     ("field", "value", "allowed"),
     [
-        ("vocab_size", 0, "at least 1"),
+        ("vocab_size", 1, "at least 2"),
         ("embedding_size", 2.5, "an integer"),
         ("hidden_size", -3, "at least 1"),
         ("num_hidden_layers", True, "an integer"),
@@ -36,6 +36,9 @@ def test_different_configurations_are_not_equal():
         ("classifier_dropout", 2, r"\[0, 1\)"),
         ("word_dropout", float("nan"), r"\[0, 1\)"),
         ("initializer_range", 0, "positive"),
+        ("initializer_range", float("inf"), "positive"),
+        ("num_labels", 0, "at least 1"),
+        ("problem_type", "ranking", "regression"),
         ("pad_token_id", 4000, r"\[0, 4000\)"),
         ("unk_token_id", -1, r"\[0, 4000\)"),
         ("unk_token_id", 0, "different from pad_token_id"),

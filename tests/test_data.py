@@ -94,9 +94,20 @@ def test_rows_that_cannot_be_used_are_counted_and_listed_when_skipped(write_file
     assert f"{path}, line 4: label '7'" in caplog.text
 
 
-def test_labels_1_and_4_in_one_file_are_refused(write_file):
-    with pytest.raises(ValueError, match=r"1 \(1 rows\) and 4 \(1 rows\)"):
-        load_rows(args(write_file("a.csv", "text,label\na,0\nb,1\nc,4\n")))
+@pytest.mark.parametrize("other", [2, 4])
+def test_labels_of_two_schemes_in_one_file_are_refused(write_file, other):
+    with pytest.raises(ValueError, match=rf"1 \(1 rows\) and {other} \(1 rows\)"):
+        load_rows(args(write_file("a.csv", f"text,label\na,0\nb,1\nc,{other}\n")))
+
+
+def test_names_that_are_numbers_are_names(write_file):
+    path = write_file("a.csv", "text,label\na,1\nb,3\n")
+    assert load_rows(args(path, class_names=["1", "2", "3"])).labels == [0, 2]
+
+
+def test_class_names_differ_by_more_than_case():
+    with pytest.raises(ValueError, match="different names"):
+        DataArguments(class_names=["Good", "good"])
 
 
 def test_a_source_without_usable_rows_is_refused(write_file):
@@ -181,7 +192,15 @@ def test_a_split_that_leaves_no_rows_is_refused():
 def test_the_summary_shows_columns_rows_classes_first_rows_and_lengths():
     rows = make_rows([f"some text {i}" for i in range(10)])
     splits = split_rows(rows, DataArguments())
-    summary = describe(rows, splits, np.array([3, 3, 9]), ["NEGATIVE", "POSITIVE"])
-    for part in ("text, label", "10 (train", "NEGATIVE 5, POSITIVE 5", "some text 4", "mean 5.0", "longest 9"):
+    summary = describe(rows, splits, np.array([3, 3, 9]), DataArguments(max_length=8))
+    parts = (
+        "text, label",
+        "10 (train",
+        "NEGATIVE 5, POSITIVE 5",
+        "some text 4",
+        "mean 5.0",
+        "longest 9; 1 texts cut to 8",
+    )
+    for part in parts:
         assert part in summary
     assert "some text 5" not in summary

@@ -34,7 +34,7 @@ def make_report(**config):
         metrics={"test": dict(METRICS)},
         history=history,
         evaluated="test",
-        config={"data_files": None, "dataset_name": "sample"} | config,
+        config={"data_files": None, "dataset_name": "sample", "dataset_split": "train"} | config,
         seconds=12.3,
         processor="1 x CPU, fp32",
         versions={"torch": "2"},
@@ -109,7 +109,7 @@ def test_a_folder_set_aside_by_an_interrupted_save_is_put_back(tmp_path):
 
 def test_a_folder_that_is_no_saved_model_is_never_replaced(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(FileExistsError, match="no saved model"):
+    with pytest.raises(FileExistsError, match=r"no saved model.*thesis\.txt"):
         check_output_folder(tmp_path)
     with pytest.raises(FileExistsError, match="no saved model"):
         save(tmp_path, 1)

@@ -191,10 +191,12 @@ def test_token_loss_leaves_ignored_labels_out():
     torch.testing.assert_close(output.loss, torch.nn.functional.cross_entropy(output.logits[kept], labels[kept]))
 
 
-def test_embeddings_can_be_resized():
+@pytest.mark.parametrize("kwargs", [{}, {"mean_resizing": False}])
+def test_embeddings_can_be_resized(kwargs):
     model = make_model()
     before = model(torch.tensor([[5, 9]])).logits
-    model.resize_token_embeddings(80, mean_resizing=False)
+    model.resize_token_embeddings(80, **kwargs)
+    assert model.get_input_embeddings().weight[0].abs().max() == 0
     assert model.config.vocab_size == 80
     assert model.get_input_embeddings().weight.shape == (80, 7)
     torch.testing.assert_close(model(torch.tensor([[5, 9]])).logits, before)

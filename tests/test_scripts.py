@@ -107,10 +107,23 @@ def test_evaluation_writes_metrics_pictures_and_predictions(saved_folder, write_
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_evaluation_refuses_rows_of_other_classes(saved_folder, write_file, tmp_path):
+def test_a_missing_text_is_a_bad_row(saved_folder, write_file, tmp_path):
+    source = write_file("in.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "bad"}\n')
+    process = predict(saved_folder, "--input", source, "--output", tmp_path / "out.jsonl", check=False)
+    assert f"{source}, line 2: field 'text' is None" in process.stderr
+    predict(saved_folder, "--input", source, "--output", tmp_path / "out.jsonl", "--skip_bad_rows")
+    assert pd.read_json(tmp_path / "out.jsonl", lines=True)["text"].tolist() == ["good", "bad"]
+
+
+def test_a_file_without_rows_is_refused(saved_folder, write_file, tmp_path):
+    source = write_file("in.csv", "id,text\n")
+    process = predict(saved_folder, "--input", source, "--output", tmp_path / "out.csv", check=False)
+    assert "no row to score" in process.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_evaluation_wants_rows_of_the_models_classes(saved_folder, write_file):
     source = write_file("test.csv", "label,text\na,x\nb,y\n")
-    process = run_python(
-        "scripts/evaluate_model.py", "--model", saved_folder, "--data_files", source, "--class_names", "a", "b",
-        check=False,
-    )  # fmt: skip
-    assert "set --class_names" in process.stderr
+    command = ("scripts/evaluate_model.py", "--model", saved_folder)
+    assert "label 'a' is not one of" in run_python(*command, "--data_files", source, check=False).stderr
+    assert "name the rows to measure on" in run_python(*command, check=False).stderr

@@ -46,6 +46,7 @@ def test_a_quote_that_is_never_closed_is_reported(write_file):
     rows, _, bad_rows = read(write_file("a.csv", 'text,label\na,1\n"b,0\nc,1\n'))
     assert len(rows) == 1
     assert bad_rows[0].startswith("line 3: broken quotes")
+    assert "lines 3 to 4 are left out" in bad_rows[0]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,16 @@ def test_bad_json_rows_are_named(write_file):
     assert [bad_row.split(":")[0] for bad_row in bad_rows] == ["line 2", "line 3", "line 4"]
 
 
+def test_half_a_character_is_a_bad_row(write_file):
+    rows, _, bad_rows = read(write_file("a.jsonl", '{"text": "hi \\ud83d"}\n{"text": "\\ud83d\\ude00"}\n'))
+    assert rows == [{"text": "😀"}]
+    assert bad_rows == ["line 1: half of a surrogate pair, which is no character"]
+
+
+def test_a_json_array_may_begin_with_a_byte_order_mark(write_file):
+    assert read(write_file("a.json", '\ufeff[{"text": "a"}]'))[0] == [{"text": "a"}]
+
+
 def test_a_broken_json_array_is_refused(write_file):
     path = write_file("a.json", '[{"text": "a"},')
     with pytest.raises(ValueError, match=str(path)):
@@ -75,10 +86,11 @@ def test_text_files_are_a_row_a_line(write_file):
     assert len(bad_rows) == 1
 
 
-def test_parquet_and_bytes_that_do_not_decode(tmp_path):
+@pytest.mark.parametrize(("kind", "binary"), [(pa.string(), pa.binary()), (pa.large_string(), pa.large_binary())])
+def test_parquet_and_bytes_that_do_not_decode(tmp_path, kind, binary):
     path = tmp_path / "a.parquet"
-    data = pa.array([b"a", b"\xff", None, b"d"], pa.binary())
-    text = pa.Array.from_buffers(pa.string(), 4, data.buffers())
+    data = pa.array([b"a", b"\xff", None, b"d"], binary)
+    text = pa.Array.from_buffers(kind, 4, data.buffers())
     pq.write_table(pa.table({"text": text, "n": [1, 2, 3, 4]}), path)
     rows, numbers, bad_rows = read(path)
     assert rows == [{"text": "a", "n": 1}, {"text": None, "n": 3}, {"text": "d", "n": 4}]
@@ -101,6 +113,17 @@ def test_what_is_written_is_read_again(tmp_path, name):
         for row in rows:
             writer.write(pa.Table.from_pylist([row]))
     assert read(path)[0] == rows
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_columns_are_written_under_their_names_whatever_their_order(tmp_path, name):
+    path = tmp_path / name
+    with table_writer(path) as writer:
+        writer.write(pa.table({"text": ["a"], "id": ["1"]}))
+        writer.write(pa.table({"id": ["2"], "text": ["b"]}))
+        with pytest.raises(ValueError, match=r"id, other, text can't follow .* text, id"):
+            writer.write(pa.table({"id": ["3"], "other": ["x"], "text": ["c"]}))
+    assert read(path)[0] == [{"text": "a", "id": "1"}, {"text": "b", "id": "2"}]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])

@@ -1,7 +1,8 @@
 import hashlib
 import json
-import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,19 +116,34 @@ def test_two_runs_give_equal_weights_and_another_seed_others(tmp_path):
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
-def test_a_resumed_run_gives_the_weights_of_one_that_was_not_interrupted(tmp_path):
-    arguments = (*SHORT, "--save_total_limit", 5, "--recurrent_dropout", 0.2, "--input_dropout", 0.1)
+def kill_after_first_checkpoint(output_dir, *arguments):
+    command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
+    process = subprocess.Popen(list(map(str, command)), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    while not list(Path(f"{output_dir}.checkpoints").glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+
+
+def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path):
+    arguments = (*SHORT, "--num_train_epochs", 30, "--recurrent_dropout", 0.2, "--input_dropout", 0.1)
     train(tmp_path / "whole", *arguments)
-    checkpoints = sorted(
-        Path(f"{tmp_path}/whole.checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
-    )
-    (tmp_path / "resumed.checkpoints").mkdir()
-    shutil.copytree(checkpoints[0], tmp_path / "resumed.checkpoints" / checkpoints[0].name)
-    process = train(tmp_path / "resumed", *arguments, "--resume_from_checkpoint")
-    assert "'epoch': '1'" not in process.stdout
-    assert digest(tmp_path / "resumed") == digest(tmp_path / "whole")
-    for folder in ("whole", "resumed"):
-        assert [entry["epoch"] for entry in json.loads((tmp_path / folder / "metrics.json").read_text())["history"]]
+    assert not list(Path(f"{tmp_path}/whole.checkpoints").glob("checkpoint-*"))
+    kill_after_first_checkpoint(tmp_path / "killed", *arguments)
+    process = train(tmp_path / "killed", *arguments, check=False)
+    assert "run that did not end" in process.stderr
+    train(tmp_path / "killed", *arguments, "--resume_from_checkpoint")
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+    for folder in ("whole", "killed"):
+        history = json.loads((tmp_path / folder / "metrics.json").read_text())["history"]
+        assert [entry["epoch"] for entry in history] == list(range(1, len(history) + 1))
+
+
+def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
+    kill_after_first_checkpoint(tmp_path / "run", *SHORT, "--num_train_epochs", 100)
+    process = train(tmp_path / "run", *SHORT, "--split_seed", 7, "--resume_from_checkpoint", check=False)
+    assert "another vocabulary" in process.stderr
 
 
 def test_resuming_without_a_checkpoint_is_refused(tmp_path):
