@@ -28,10 +28,10 @@ def test_metrics_are_those_of_scikit_learn(num_labels, average):
 
 
 def test_calibration_error_is_the_weighted_gap_of_the_bins():
-    # Two rows in the bin (0.6, 0.667], one of them right, one right row in the next bin, one in (0.867, 0.933].
-    probabilities = np.array([[0.65, 0.35], [0.36, 0.64], [0.32, 0.68], [0.1, 0.9]])
-    expected = (abs(0.35 - 0.64) + 0.32 + 0.1) / 4
-    assert expected_calibration_error(probabilities, np.array([0, 0, 1, 1])) == pytest.approx(expected)
+    # Two rows in the bin (0.6, 0.667], one of them right; then one row in each of three bins, the second of them wrong.
+    probabilities = np.array([[0.65, 0.35], [0.36, 0.64], [0.32, 0.68], [0.25, 0.75], [0.1, 0.9]])
+    expected = (abs(0.35 - 0.64) + 0.32 + 0.75 + 0.1) / 5
+    assert expected_calibration_error(probabilities, np.array([0, 0, 1, 0, 1])) == pytest.approx(expected)
 
 
 def test_calibrated_scores_have_a_small_error_and_sure_ones_a_large_one():
