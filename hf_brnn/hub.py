@@ -151,7 +151,7 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
     uses_hub = report.config["data_files"] is None and not is_sample
     is_sentiment140 = uses_hub and report.config["dataset_name"] == HUB_DATASET
     source = (
-        report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["embedded sample"])
+        report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["the embedded sample"])
     )
     split = "test" if "test" in report.metrics else report.evaluated
     results = [
