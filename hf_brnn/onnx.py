@@ -46,7 +46,7 @@ class GraphBuilder:
 
         outputs = outputs or [f"{operator}_{len(self.nodes)}"]
         self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
-        return next(output for output in outputs if output)
+        return outputs[0]
 
 
 def export_onnx(model: "BrnnForSequenceClassification", path: Path) -> None:
