@@ -17,8 +17,9 @@ from transformers import PreTrainedTokenizerFast
 from . import auto  # noqa: F401  registered models save their code too
 from .data import HUB_DATASET, SAMPLE
 from .modeling_brnn import BrnnPreTrainedModel
+from .plots import plot_curves, plot_reliability
 from .tokenization import save_tokenizer
-from .training import plot_curves
+from .training import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ SAVED_NAMES = {
     "model.safetensors",
     "modeling_brnn.py",
     "onnx",
+    "reliability.png",
     "tokenizer.json",
     "tokenizer_config.json",
     "training_config.yaml",
@@ -45,7 +47,8 @@ class TrainingReport:
     """What is known of a finished training, for card and metrics.
 
     Attributes:
-        metrics: Metrics by split, as `TextClassificationMetrics` names them, with `loss` and `rows`.
+        measured: What the final model gives for validation and test part, by name.
+        temperature: What the logits were divided by to calibrate them; 1 without a validation part.
         history: Entries of `epoch_history`.
         evaluated: The part that the history's `eval_` metrics are of.
         config: The `config` of the run's `Arguments`.
@@ -54,13 +57,24 @@ class TrainingReport:
         versions: Versions of the libraries by name.
     """
 
-    metrics: dict[str, dict[str, float]]
+    measured: dict[str, Measured]
+    temperature: float
     history: list[dict[str, float]]
     evaluated: str
     config: dict[str, Any]
     seconds: float
     processor: str
     versions: dict[str, str]
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Metrics by part."""
+        return {name: part.metrics for name, part in self.measured.items()}
+
+    @property
+    def reported(self) -> str:
+        """The part that the card reports on."""
+        return "test" if "test" in self.measured else self.evaluated
 
 
 def check_output_folder(folder: Path) -> None:
@@ -125,7 +139,10 @@ def save_folder(
         model.save_pretrained(part)
         save_tokenizer(tokenizer, part)
         plot_curves(report.history, part / "curves.png", report.evaluated)
-        metrics = {**report.metrics, "history": report.history}
+        if report.reported in report.measured:
+            part_measured = report.measured[report.reported]
+            plot_reliability(part_measured.labels, part_measured.probabilities, part / "reliability.png")
+        metrics = {**report.metrics, "temperature": report.temperature, "history": report.history}
         write_json(metrics, part / "metrics.json")
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / "training_config.yaml").write_text(config, encoding="utf-8")
@@ -153,20 +170,19 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
     source = (
         report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["the embedded sample"])
     )
-    split = "test" if "test" in report.metrics else report.evaluated
     results = [
         EvalResult(
             task_type="text-classification",
             task_name="Text classification",
             dataset_type=report.config["dataset_name"] if uses_hub else "text",
             dataset_name=source,
-            dataset_split=f"{report.config['dataset_split']} ({report.metrics[split]['rows']} rows held out)",
+            dataset_split=f"{report.config['dataset_split']} ({report.metrics[report.reported]['rows']} rows held out)",
             metric_type=metric,
             metric_name=title,
-            metric_value=round(report.metrics[split][metric], 4),
+            metric_value=round(report.metrics[report.reported][metric], 4),
         )
         for metric, title in CARD_METRICS.items()
-        if not math.isnan(report.metrics.get(split, {}).get(metric, math.nan))
+        if not math.isnan(report.metrics.get(report.reported, {}).get(metric, math.nan))
     ]
     data = ModelCardData(
         language="en" if is_sentiment140 or is_sample else None,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import transformers
 
+from hf_brnn.calibration import fit_temperature, fold_temperature
 from hf_brnn.hub import TrainingReport, check_output_folder, save_folder
 from hf_brnn.training import (
     build_trainer,
@@ -19,6 +20,7 @@ from hf_brnn.training import (
     checkpoint_to_resume,
     describe_processor,
     epoch_history,
+    measure,
     parse_arguments,
     prepare_data,
     remove_checkpoints,
@@ -51,27 +53,28 @@ def main(argv: list[str]) -> None:
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = time.perf_counter() - start
 
-    history = epoch_history(trainer.state.log_history)
-    metrics = {}
-    for split in ("validation", "test"):
-        if split in data.splits:
-            scores = trainer.predict(data.splits[split], metric_key_prefix=split).metrics
-            names = ("loss", "accuracy", "f1", "macro_f1", "precision", "recall", "roc_auc", "calibration_error")
-            metrics[split] = {"rows": len(data.splits[split])} | {name: scores[f"{split}_{name}"] for name in names}
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    predictions = {name: trainer.predict(rows) for name, rows in data.splits.items() if name != "train"}
+    temperature = 1.0
+    if "validation" in predictions:
+        temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
+        fold_temperature(model, temperature)
+    measured = {name: measure(part.predictions / temperature, part.label_ids) for name, part in predictions.items()}
     if is_main:
         report = TrainingReport(
-            metrics=metrics,
-            history=history,
+            measured=measured,
+            temperature=temperature,
+            history=epoch_history(trainer.state.log_history),
             evaluated="validation" if "validation" in data.splits else "test",
             config=config,
             seconds=seconds,
             processor=describe_processor(training_args),
             versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
         )
-        save_folder(folder, trainer.accelerator.unwrap_model(trainer.model), data.tokenizer, report)
+        save_folder(folder, model, data.tokenizer, report)
         remove_checkpoints(training_args.output_dir)
-        if metrics:
-            print(pd.DataFrame(metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
+        if measured:
+            print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
         print(f"Saved {folder}.")
 
 

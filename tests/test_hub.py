@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import run_python
@@ -10,6 +11,7 @@ from conftest import run_python
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.hub import TrainingReport, build_card, check_output_folder, replacing, save_folder
 from hf_brnn.tokenization import train_tokenizer
+from hf_brnn.training import Measured
 
 METRICS = {
     "rows": 9,
@@ -31,7 +33,8 @@ def make_model(**kwargs):
 def make_report(**config):
     history = [{"epoch": 1.0, "loss": 0.6, "accuracy": 0.7, "eval_loss": 0.5, "eval_accuracy": 0.75}]
     return TrainingReport(
-        metrics={"test": dict(METRICS)},
+        measured={"test": Measured(np.array([0, 1]), np.array([[0.7, 0.3], [0.4, 0.6]]), dict(METRICS))},
+        temperature=1.25,
         history=history,
         evaluated="test",
         config={"data_files": None, "dataset_name": "sample", "dataset_split": "train"} | config,

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,7 +13,16 @@ from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
 
 from hf_brnn.batching import LengthGroupedSampler
-from hf_brnn.training import build_trainer, describe_processor, epoch_history, parse_arguments, prepare_data
+from hf_brnn.data import load_rows, split_rows
+from hf_brnn.scoring import TorchClassifier
+from hf_brnn.training import (
+    build_trainer,
+    collate,
+    describe_processor,
+    epoch_history,
+    parse_arguments,
+    prepare_data,
+)
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
@@ -116,6 +126,11 @@ def test_two_runs_give_equal_weights_and_another_seed_others(tmp_path):
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
+def sample_rows(folder):
+    data_args = parse_arguments(["--config", str(folder / "training_config.yaml")], QUICKSTART).data
+    return load_rows(data_args), data_args
+
+
 def kill_after_first_checkpoint(output_dir, *arguments):
     command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
     process = subprocess.Popen(list(map(str, command)), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
@@ -127,7 +142,17 @@ def kill_after_first_checkpoint(output_dir, *arguments):
 
 
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path):
-    arguments = (*SHORT, "--num_train_epochs", 30, "--recurrent_dropout", 0.2, "--input_dropout", 0.1)
+    arguments = (
+        *SHORT,
+        "--num_train_epochs",
+        20,
+        "--recurrent_dropout",
+        0.2,
+        "--input_dropout",
+        0.1,
+        "--adversarial_norm",
+        0.1,
+    )
     train(tmp_path / "whole", *arguments)
     assert not list(Path(f"{tmp_path}/whole.checkpoints").glob("checkpoint-*"))
     kill_after_first_checkpoint(tmp_path / "killed", *arguments)
@@ -161,8 +186,68 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
     assert sorted(set(epochs)) == [0, 1, 2]
 
 
+def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
+    plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0, "--precision", "fp32")
+    argv = map(str, (*SHORT, *plain, "--output_dir", tmp_path, "--adversarial_norm", 0.3, "--optim", "sgd"))
+    arguments = parse_arguments(list(argv), QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer.current_gradient_accumulation_steps = 1
+    model, batch = trainer.model, collate(data.splits["train"].batch(np.arange(8)))
+    trainer.training_step(model, batch)
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+    model.zero_grad()
+    ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+    embeddings = model.get_input_embeddings()(ids)
+    loss = torch.nn.functional.cross_entropy(model(inputs_embeds=embeddings, attention_mask=mask).logits, labels)
+    (gradient,) = torch.autograd.grad(loss, embeddings, retain_graph=True)
+    moved = embeddings + torch.stack([0.3 * row / row.square().sum().sqrt() for row in gradient])
+    moved_logits = model(inputs_embeds=moved, attention_mask=mask).logits
+    (loss + torch.nn.functional.cross_entropy(moved_logits, labels)).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch):
+    masks = []
+    dropout = torch.nn.functional.dropout
+    monkeypatch.setattr(
+        torch.nn.functional, "dropout", lambda *args, **kwargs: (masks.append(dropout(*args, **kwargs)), masks[-1])[1]
+    )
+    argv = map(str, (*SHORT, "--output_dir", tmp_path, "--adversarial_norm", 1e-9))
+    arguments = parse_arguments(list(argv), QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer.current_gradient_accumulation_steps = 1
+    trainer.training_step(trainer.model, collate(data.splits["train"].batch(np.arange(8))))
+    first, second = masks[: len(masks) // 2], masks[len(masks) // 2 :]
+    assert first
+    for one, other in zip(first, second):
+        assert torch.equal(one == 0, other == 0)
+
+
+@pytest.mark.parametrize("value", [-1, "nan", "inf"])
+def test_an_impossible_adversarial_norm_is_refused(value):
+    with pytest.raises(ValueError, match="adversarial_norm is"):
+        parse_arguments(["--adversarial_norm", str(value)], QUICKSTART)
+
+
+def test_the_saved_scores_are_those_of_the_calibrated_model(saved_folder):
+    metrics = json.loads((saved_folder / "metrics.json").read_text())
+    weights = load_file(saved_folder / "model.safetensors")
+    assert metrics["temperature"] > 0
+    assert metrics["temperature"] != 1
+    assert weights["classifier.weight"].isfinite().all()
+    rows = split_rows(*sample_rows(saved_folder))["validation"]
+    probabilities = TorchClassifier(saved_folder)(rows.texts)
+    loss = -np.log(probabilities[np.arange(len(rows)), rows.labels]).mean()
+    assert metrics["validation"]["loss"] == pytest.approx(loss, abs=2e-3)
+
+
 @pytest.mark.parametrize(
-    "arguments", [("--max_grad_norm", 0), ("--optim", "sgd"), ("--gradient_accumulation_steps", 2)]
+    "arguments",
+    [("--max_grad_norm", 0), ("--optim", "sgd"), ("--adversarial_norm", 0.1), ("--gradient_accumulation_steps", 2)],
 )
 def test_other_optimizers_and_no_clipping_train_too(tmp_path, arguments):
     train(tmp_path / "run", *SHORT, "--num_train_epochs", 1, *arguments)
