@@ -7,10 +7,10 @@ is loaded, so that `hf_brnn.onnx` starts fast.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .auto import BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
+    from .auto import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
 
 __version__ = "0.1.0"
-__all__ = ["BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
+__all__ = ["PRETRAINED", "BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
 
 
 def __getattr__(name: str) -> Any:

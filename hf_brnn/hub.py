@@ -128,21 +128,35 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def save_folder(
-    folder: Path, model: BrnnPreTrainedModel, tokenizer: PreTrainedTokenizerFast, report: TrainingReport
+    folder: Path,
+    model: BrnnPreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    report: TrainingReport,
+    half: bool = False,
 ) -> None:
     """Writes the saved folder; a run killed meanwhile leaves the earlier one whole.
+
+    With `half`, all weights but the classifier's are written as float16; config.json says that they load as float32.
 
     Raises:
         FileExistsError: `folder` holds something else than a saved folder.
     """
     with replacing(folder) as part:
-        model.save_pretrained(part)
+        weights = model.state_dict()
+        if half:
+            weights = {name: value.half() if name.startswith("brnn.") else value for name, value in weights.items()}
+        model.save_pretrained(part, state_dict=weights)
         save_tokenizer(tokenizer, part)
         plot_curves(report.history, part / "curves.png", report.evaluated)
         if report.reported in report.measured:
             part_measured = report.measured[report.reported]
             plot_reliability(part_measured.labels, part_measured.probabilities, part / "reliability.png")
-        metrics = {**report.metrics, "temperature": report.temperature, "history": report.history}
+        metrics = {
+            **report.metrics,
+            "temperature": report.temperature,
+            "seconds": report.seconds,
+            "history": report.history,
+        }
         write_json(metrics, part / "metrics.json")
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / "training_config.yaml").write_text(config, encoding="utf-8")

@@ -115,6 +115,10 @@ class BrnnTrainingArguments(TrainingArguments):
             "help": "2-norm of the embedding perturbation of adversarial training; 0 trains without, twice as fast."
         },
     )
+    save_half: bool = field(
+        default=False,
+        metadata={"help": "Save embeddings and recurrent weights as float16, half the size; they load as float32."},
+    )
     bf16: bool = False
     fp16: bool = False
     precision: str = field(

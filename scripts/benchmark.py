@@ -1,5 +1,7 @@
 """Measures hf-brnn and its peers in turn, in one run on one machine.
 
+python scripts/benchmark.py accuracy --config configs/subset.yaml --data_files data/sentiment140-subset.csv
+python scripts/benchmark.py ablation --config configs/subset.yaml --data_files data/sentiment140-subset.csv
 python scripts/benchmark.py train   --data_files data/sentiment140-subset.csv
 python scripts/benchmark.py score   --data_files data/sentiment140-subset.csv --model runs/tutorial
 python scripts/benchmark.py startup --model runs/tutorial
@@ -31,6 +33,7 @@ import pandas as pd
 import psutil
 import torch
 import transformers
+from benchmark_accuracy import PEERS, Table, ablation_table, accuracy_tables
 from torch.utils.data import DataLoader
 from transformers import pipeline
 
@@ -46,7 +49,6 @@ from hf_brnn.training import build_trainer, collate, has_bf16, parse_arguments, 
 SCRIPTS = Path(__file__).parent
 TUTORIAL = SCRIPTS.parent / "configs" / "tutorial.yaml"
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "tensorflow", "keras", "fasttext-community")
-Table = list[dict[str, object]]
 
 
 def main(argv: list[str]) -> None:
@@ -54,14 +56,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument("benchmark", choices=BENCHMARKS)
     parser.add_argument("--data_files", nargs="+", help="Labelled rows, as scripts/train.py reads them.")
     parser.add_argument("--model", type=Path, help="A saved folder with ONNX graphs.")
+    parser.add_argument("--config", type=Path, help="Recipe to measure (accuracy, ablation).")
+    parser.add_argument("--held_out_files", nargs="+", help="As scripts/train.py has it (accuracy).")
+    parser.add_argument("--seeds", type=int, default=5, help="Trainings of the recipe (accuracy, ablation).")
+    parser.add_argument("--peers", nargs="*", choices=list(PEERS), help="Train these peers only (accuracy).")
+    parser.add_argument("--validation_rows", type=int, default=4_000, help="Rows to measure on (ablation).")
     parser.add_argument("--rounds", type=int, default=5, help="Every figure is the median of so many rounds.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="Rows that predict.py scores.")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/benchmarks"))
     args = parser.parse_args(argv)
     if args.benchmark != "startup" and not args.data_files:
         parser.error(f"{args.benchmark} needs --data_files")
-    if args.benchmark != "train" and not args.model:
+    if args.benchmark in ("score", "startup", "growth") and not args.model:
         parser.error(f"{args.benchmark} needs --model")
+    if args.benchmark in ("accuracy", "ablation") and not args.config:
+        parser.error(f"{args.benchmark} needs --config")
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -439,7 +448,19 @@ def steps_by(name: str, values, rounds: int) -> Table:
     return [{name: value, "milliseconds": t * 1e3, "times the first": t / base} for value, t in times.items()]
 
 
+def benchmark_accuracy(args: argparse.Namespace) -> dict[str, Table]:
+    with tempfile.TemporaryDirectory() as folder:
+        return accuracy_tables(args, Path(folder))
+
+
+def benchmark_ablation(args: argparse.Namespace) -> dict[str, Table]:
+    with tempfile.TemporaryDirectory() as folder:
+        return ablation_table(args, Path(folder))
+
+
 BENCHMARKS = {
+    "accuracy": benchmark_accuracy,
+    "ablation": benchmark_ablation,
     "train": benchmark_train,
     "score": benchmark_score,
     "startup": benchmark_startup,

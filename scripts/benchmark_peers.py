@@ -2,12 +2,17 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import joblib
 import numpy as np
+
+from hf_brnn.data import LabelledRows
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+Predict = Callable[[list[str]], np.ndarray]
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
@@ -52,6 +57,57 @@ class KerasTutorial:
         self.model.fit(inputs, np.eye(2, dtype=np.float32)[labels], batch_size=128, verbose=0)
 
 
+def keras_tutorial(train: LabelledRows, folder: Path) -> tuple[Predict, Path]:
+    """The tutorial's 20 epochs. Its vocabulary and its width come from the training rows alone."""
+    model = KerasTutorial(train.texts)
+    inputs, labels = model.inputs(train.texts), np.asarray(train.labels)
+    for _ in range(20):
+        model.fit_epoch(inputs, labels)
+    path = folder / "tutorial.keras"
+    model.model.save(path)
+    return lambda texts: model.model.predict(model.inputs(texts), batch_size=512, verbose=0), path
+
+
+def fasttext_classifier(train: LabelledRows, folder: Path) -> tuple[Predict, Path]:
+    model = train_fasttext(train.texts, train.labels, folder / "fasttext.txt")
+    path = folder / "fasttext.bin"
+    model.save_model(str(path))
+
+    def predict(texts: list[str]) -> np.ndarray:
+        names, scores = model.predict([fasttext_text(text) for text in texts], k=2)
+        rows = [dict(zip(row, values)) for row, values in zip(names, scores)]
+        return np.array([[row.get("__label__0", 0.0), row.get("__label__1", 0.0)] for row in rows])
+
+    return predict, path
+
+
+def word_regression(train: LabelledRows, folder: Path) -> tuple[Predict, Path]:
+    return _saved(train_logistic_regression(train.texts, train.labels), folder / "words.joblib")
+
+
+def character_regression(train: LabelledRows, folder: Path) -> tuple[Predict, Path]:
+    model = train_logistic_regression(train.texts, train.labels, analyzer="char_wb", ngram_range=(2, 5))
+    return _saved(model, folder / "characters.joblib")
+
+
+def vader(train: LabelledRows, folder: Path) -> tuple[Predict, Path]:
+    """VADER (Hutto and Gilbert, 2014), which learns nothing from the rows: its compound score as a probability."""
+    from vaderSentiment import vaderSentiment
+
+    analyzer = vaderSentiment.SentimentIntensityAnalyzer()
+
+    def predict(texts: list[str]) -> np.ndarray:
+        positive = np.array([(analyzer.polarity_scores(text)["compound"] + 1) / 2 for text in texts])
+        return np.stack((1 - positive, positive), axis=1)
+
+    return predict, Path(vaderSentiment.__file__).with_name("vader_lexicon.txt")
+
+
+def _saved(model, path: Path) -> tuple[Predict, Path]:
+    joblib.dump(model, path)
+    return model.predict_proba, path
+
+
 def train_fasttext(texts: list[str], labels: list[int], path: Path):
     """fastText (Joulin et al., 2017) with word bigrams and character n-grams, 5 epochs, on all cores."""
     import fasttext
@@ -65,14 +121,16 @@ def fasttext_text(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def train_logistic_regression(texts: list[str], labels: list[int]):
-    """TF-IDF of words and word pairs, and logistic regression."""
+def train_logistic_regression(
+    texts: list[str], labels: list[int], analyzer: str = "word", ngram_range: tuple[int, int] = (1, 2)
+):
+    """TF-IDF, by default of words and word pairs, and logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=300))
-    return model.fit(texts, labels)
+    features = TfidfVectorizer(analyzer=analyzer, ngram_range=ngram_range, sublinear_tf=True)
+    return make_pipeline(features, LogisticRegression(max_iter=300)).fit(texts, labels)
 
 
 def distilbert_pipeline(tokenizer_folder: Path):

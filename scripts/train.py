@@ -54,6 +54,8 @@ def main(argv: list[str]) -> None:
     seconds = time.perf_counter() - start
 
     model = trainer.accelerator.unwrap_model(trainer.model)
+    if training_args.save_half:
+        model.brnn.half().float()
     predictions = {name: trainer.predict(rows) for name, rows in data.splits.items() if name != "train"}
     temperature = 1.0
     if "validation" in predictions:
@@ -71,7 +73,7 @@ def main(argv: list[str]) -> None:
             processor=describe_processor(training_args),
             versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
         )
-        save_folder(folder, model, data.tokenizer, report)
+        save_folder(folder, model, data.tokenizer, report, training_args.save_half)
         remove_checkpoints(training_args.output_dir)
         if measured:
             print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import run_python
+from safetensors.torch import load_file
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.hub import TrainingReport, build_card, check_output_folder, replacing, save_folder
@@ -135,3 +136,16 @@ def test_an_undefined_metric_is_left_out_of_the_metadata(tmp_path):
     assert "roc_auc" not in {result.metric_type for result in card.data.eval_results}
     save_folder(tmp_path / "m", make_model(), train_tokenizer(["a"], 10), report)
     assert '"roc_auc": null' in (tmp_path / "m" / "metrics.json").read_text()
+
+
+def test_half_weights_load_as_float32_and_give_the_same_scores(tmp_path):
+    model = make_model().eval()
+    model.brnn.half().float()
+    save_folder(tmp_path / "m", model, train_tokenizer(["a b c d"], 10), make_report(), half=True)
+    tensors = load_file(tmp_path / "m" / "model.safetensors")
+    assert {str(value.dtype) for name, value in tensors.items() if name.startswith("brnn.")} == {"torch.float16"}
+    loaded = BrnnForSequenceClassification.from_pretrained(tmp_path / "m").eval()
+    assert loaded.dtype == torch.float32
+    ids = torch.randint(2, 10, (3, 5))
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, model(ids).logits)

@@ -1,0 +1,166 @@
+"""How accurate hf-brnn and its peers are on the same rows, and what each part of a recipe is worth."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import benchmark_peers as peers
+import numpy as np
+import pandas as pd
+
+from hf_brnn.behaviour import behaviour_table
+from hf_brnn.data import LabelledRows, load_rows, split_rows
+from hf_brnn.metrics import TextClassificationMetrics
+from hf_brnn.scoring import TorchClassifier
+from hf_brnn.training import parse_arguments
+
+TRAIN = Path(__file__).parent / "train.py"
+METRICS = ("accuracy", "macro_f1", "calibration_error")
+# What is switched off, one at a time, to see what it is worth.
+PARTS = {
+    "embedding dropout": ("embedding_dropout", 0),
+    "word dropout": ("word_dropout", 0),
+    "recurrent dropout": ("recurrent_dropout", 0),
+    "classifier dropout": ("classifier_dropout", 0),
+    "adversarial training": ("adversarial_norm", 0),
+    "max-mean pooling (final states instead)": ("pooling", "last"),
+    "LSTM (GRU instead)": ("cell_type", "gru"),
+    "linear decay of the learning rate": ("lr_scheduler_type", "constant"),
+}
+Table = list[dict[str, object]]
+
+
+class Result(NamedTuple):
+    """Attributes:
+    probabilities: `(rows, 2)` of the test rows.
+    seconds: Wall time of the training, from texts to model.
+    megabytes: Size of the model on disk.
+    """
+
+    probabilities: np.ndarray
+    seconds: float
+    megabytes: float
+
+
+def accuracy_tables(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
+    """Trains all peers and our recipe (unless `--model` gives one that is trained) on the rows of a configuration, and
+    measures them on its test part. The peers learn from the validation rows too, which we use to calibrate."""
+    data_args = parse_arguments(recipe_arguments(args), args.config).data
+    splits = split_rows(load_rows(data_args), data_args)
+    test = splits["test"]
+    train = LabelledRows()
+    for name in ("train", "validation"):
+        if name in splits:
+            train.texts += splits[name].texts
+            train.labels += splits[name].labels
+    table, behaviour = [], {}
+    for name, train_peer in PEERS.items():
+        if args.peers is None or name in args.peers:
+            result, predict = train_peer(train, test, folder)
+            table.append(describe(name, [result], test))
+            if name == "TF-IDF of words + logistic regression":
+                behaviour[name], _ = behaviour_table(predict)
+    folders = [args.model] if args.model else []
+    folders = folders or [train_ours(args, folder / f"{seed}", "--seed", seed) for seed in range(args.seeds)]
+    ours = [our_result(saved, test) for saved in folders]
+    table.append(describe(f"hf-brnn, {args.config.name}", ours, test))
+    behaviour["hf-brnn"], _ = behaviour_table(TorchClassifier(folders[0]))
+    return {
+        f"{len(train):,} training rows, {len(test):,} test rows": table,
+        "Behaviour: share of checks passed": behaviour_rows(behaviour),
+    }
+
+
+def describe(name: str, results: list[Result], test: LabelledRows) -> dict[str, object]:
+    measured = [
+        TextClassificationMetrics().compute(predictions=result.probabilities, references=test.labels)
+        for result in results
+    ]
+    row: dict[str, object] = {"what": name if len(results) == 1 else f"{name}, mean of {len(results)} seeds"}
+    for metric in METRICS:
+        row[metric] = statistics.mean(entry[metric] for entry in measured)
+    if len(results) > 1:
+        row["standard deviation of accuracy"] = statistics.stdev(entry["accuracy"] for entry in measured)
+    row["train seconds"] = statistics.mean(result.seconds for result in results)
+    row["MB on disk"] = results[0].megabytes
+    return row
+
+
+def recipe_arguments(args: argparse.Namespace) -> list[str]:
+    held_out = ["--held_out_files", *args.held_out_files] if args.held_out_files else []
+    return ["--config", str(args.config), "--data_files", *args.data_files, *held_out]
+
+
+def train_ours(args: argparse.Namespace, folder: Path, *more: object) -> Path:
+    """Trains the recipe in a process of its own."""
+    command = [sys.executable, TRAIN, *recipe_arguments(args), "--output_dir", folder, *more]
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return folder
+
+
+def our_result(folder: Path, test: LabelledRows) -> Result:
+    seconds = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["seconds"]
+    size = sum((folder / name).stat().st_size for name in ("model.safetensors", "tokenizer.json"))
+    return Result(TorchClassifier(folder)(test.texts), seconds, size / 1e6)
+
+
+def behaviour_rows(tables: dict[str, pd.DataFrame]) -> Table:
+    first = next(iter(tables.values()))
+    rows: Table = []
+    for capability, checks in first["checks"].items():
+        rates = {name: float(table.loc[capability, "pass rate"]) for name, table in tables.items()}
+        rows.append({"capability": capability, "checks": int(checks)} | rates)
+    return rows
+
+
+def timed_peer(train_peer: Callable[[LabelledRows, Path], tuple[Callable[[list[str]], np.ndarray], Path]]):
+    """A peer that trains, saves itself to a path and gives probabilities, as a measured `Result`."""
+
+    def run(train: LabelledRows, test: LabelledRows, folder: Path) -> tuple[Result, Callable[[list[str]], np.ndarray]]:
+        start = time.perf_counter()
+        predict, path = train_peer(train, folder)
+        seconds = time.perf_counter() - start
+        return Result(predict(test.texts), seconds, path.stat().st_size / 1e6), predict
+
+    return run
+
+
+PEERS = {
+    "Keras tutorial code, its 20 epochs": timed_peer(peers.keras_tutorial),
+    "fastText": timed_peer(peers.fasttext_classifier),
+    "TF-IDF of words + logistic regression": timed_peer(peers.word_regression),
+    "TF-IDF of characters + logistic regression": timed_peer(peers.character_regression),
+    "VADER": timed_peer(peers.vader),
+}
+
+
+def ablation_table(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
+    """The recipe without each of its parts, on a validation part that is as large as `validation_rows`; the test part
+    stays unseen."""
+    recipe = parse_arguments(recipe_arguments(args), args.config)
+    values = recipe.config | {"adversarial_norm": recipe.training.adversarial_norm}
+    values |= {"lr_scheduler_type": str(recipe.training.lr_scheduler_type.value)}
+    variants = {"the recipe": ()} | {
+        f"without {part}": (f"--{name}", value) for part, (name, value) in PARTS.items() if values[name] != value
+    }
+    rows: Table = []
+    for number, (name, change) in enumerate(variants.items()):
+        found = []
+        for seed in range(args.seeds):
+            validation = ("--validation_size", args.validation_rows, "--load_best_model_at_end", False)
+            saved = train_ours(args, folder / f"{number}-seed-{seed}", "--seed", seed, *validation, *change)
+            found.append(json.loads((saved / "metrics.json").read_text(encoding="utf-8"))["validation"])
+        row: dict[str, object] = {"what": name}
+        row |= {metric: statistics.mean(entry[metric] for entry in found) for metric in ("accuracy", "loss")}
+        if len(found) > 1:
+            row["standard deviation of accuracy"] = statistics.stdev(entry["accuracy"] for entry in found)
+        rows.append(row)
+    for row in rows:
+        row["against the recipe"] = f"{row['accuracy'] - rows[0]['accuracy']:+.4f}"
+    return {f"Accuracy on {args.validation_rows:,} validation rows, mean of {args.seeds} seeds": rows}
