@@ -189,9 +189,12 @@ class OnnxClassifier:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if config.get("problem_type") not in (None, "single_label_classification") or len(config["id2label"]) < 2:
-            raise ValueError(f"{folder}: scores are for one label of several, but this is {config['problem_type']!r}.")
-        self.class_names: list[str] = [config["id2label"][str(index)] for index in range(len(config["id2label"]))]
+        # transformers leaves the names of labels out of config.json where they are its default ones.
+        names: dict[str, str] = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+        problem_type = config.get("problem_type")
+        if problem_type not in (None, "single_label_classification") or len(names) < 2:
+            raise ValueError(f"{folder}: scores are for one label of several, but this is {problem_type!r}.")
+        self.class_names = [names[str(index)] for index in range(len(names))]
         self.pad_token_id: int = config["pad_token_id"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         options = onnxruntime.SessionOptions()

@@ -1,6 +1,6 @@
 import json
 
-from conftest import run_python
+from conftest import REPOSITORY, run_python
 
 
 def test_the_startup_benchmark_prints_and_writes_its_table(exported_folder, tmp_path):
@@ -14,3 +14,23 @@ def test_the_startup_benchmark_prints_and_writes_its_table(exported_folder, tmp_
     for part in (results["date"], "torch", "scripts/benchmark.py startup", "hf-brnn, OnnxClassifier"):
         assert part in (tmp_path / "startup.md").read_text()
     assert (tmp_path / "startup.md").read_text() in process.stdout + "\n"
+
+
+def test_the_accuracy_benchmark_measures_a_peer_and_us_on_the_same_rows(tmp_path):
+    recipe = tmp_path / "short.yaml"
+    recipe.write_text(f"{(REPOSITORY / 'configs' / 'quickstart.yaml').read_text()}\nmax_rows: 600\n")
+    sample = REPOSITORY / "hf_brnn" / "sample" / "tweets.csv"
+    peer = "TF-IDF of words + logistic regression"
+    run_python(
+        "scripts/benchmark.py", "accuracy", "--config", recipe, "--data_files", sample,
+        "--seeds", 2, "--peers", peer, "--output_dir", tmp_path,
+    )  # fmt: skip
+    measured, behaviour = json.loads((tmp_path / "accuracy.json").read_text())["tables"].values()
+    assert [row["what"] for row in measured] == [peer, "hf-brnn, short.yaml, mean of 2 seeds"]
+    for row in measured:
+        assert 0.5 < row["accuracy"] <= 1
+        assert row["train seconds"] > 0
+        assert row["MB on disk"] > 0
+    negation = next(row for row in behaviour if row["capability"] == "negation")
+    assert 0 < negation[peer] <= 1
+    assert 0 < negation["hf-brnn"] <= 1

@@ -109,3 +109,12 @@ def test_exporting_again_replaces_the_graphs(exported_folder, tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     process = run_python("scripts/export_onnx.py", tmp_path, check=False)
     assert "no saved folder" in process.stderr
+
+
+def test_labels_without_names_have_the_default_ones(exported_folder, tmp_path):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    model = BrnnForSequenceClassification.from_pretrained(folder)
+    model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+    model.config.save_pretrained(folder)
+    assert "id2label" not in (folder / "config.json").read_text()
+    assert OnnxClassifier(folder).class_names == ["LABEL_0", "LABEL_1"]
