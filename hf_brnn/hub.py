@@ -1,4 +1,4 @@
-"""The saved folder: weights, code, tokenizer, card, curves and metrics, written as a whole or not at all."""
+"""The saved folder: weights, code, tokenizer, card, curves and metrics, written and pushed as a whole or not at all."""
 
 import json
 import logging
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerFast
 
 from . import auto  # noqa: F401  registered models save their code too
@@ -161,6 +161,71 @@ def save_folder(
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / "training_config.yaml").write_text(config, encoding="utf-8")
         build_card(folder.name, model, report).save(part / "README.md")
+
+
+def pushed_files(folder: Path) -> list[Path]:
+    """The files that a push of a saved folder sends, relative to it. The card's metadata must be readable.
+
+    Raises:
+        FileExistsError: The folder holds something else too.
+        FileNotFoundError: A part of a saved folder is missing.
+        ValueError: The card's metadata can't be read.
+    """
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "README.md"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
+    check_output_folder(folder)
+    try:
+        card = ModelCard.load(folder / "README.md", ignore_metadata_errors=False)
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{folder / 'README.md'}: the metadata can't be read ({error}).") from error
+    if card.data.library_name != "transformers":
+        raise ValueError(f"{folder / 'README.md'}: library_name is {card.data.library_name!r}, not 'transformers'.")
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def push_folder(
+    folder: Path, repo_id: str, private: Optional[bool] = None, revision: Optional[str] = None, token: Any = None
+) -> str:
+    """Pushes a saved folder to the Hub as one commit, after which the repository holds it and nothing else.
+
+    Args:
+        folder: The saved folder.
+        repo_id: `user/name`, or a name alone for one's own account; made if it isn't there.
+        private: Whether a new repository is private.
+        revision: Branch to push to; made if it isn't there.
+        token: Access token, by default the one of `hf auth login` or `HF_TOKEN`.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        FileExistsError: The repository, or the folder, holds something else than a saved folder.
+        huggingface_hub.errors.HfHubHTTPError: The Hub refuses.
+        ValueError: The Hub finds the card's metadata wrong.
+    """
+    pushed_files(folder)
+    api = HfApi(token=token)
+    api.whoami()
+    ModelCard.load(folder / "README.md").validate()
+    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    if revision is not None:
+        api.create_branch(repo_id, branch=revision, exist_ok=True)
+    there = api.list_repo_files(repo_id, revision=revision)
+    others = sorted(name for name in there if Path(name).parts[0] not in SAVED_NAMES | {".gitattributes"})
+    if others:
+        raise FileExistsError(
+            f"{repo_id} on the Hub holds something else: {', '.join(others[:5])}. Pushing would remove it: choose "
+            "another --repo_id or --revision."
+        )
+    commit = api.upload_folder(
+        repo_id=repo_id,
+        folder_path=folder,
+        revision=revision,
+        commit_message=f"Push {folder.resolve().name}",
+        delete_patterns="*",
+    )
+    return commit.commit_url
 
 
 def write_json(value: Any, path: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import transformers
+from huggingface_hub import HfApi
 
 from hf_brnn.calibration import fit_temperature, fold_temperature
-from hf_brnn.hub import TrainingReport, check_output_folder, save_folder
+from hf_brnn.hub import TrainingReport, check_output_folder, push_folder, save_folder
 from hf_brnn.training import (
     build_trainer,
     check_vocabulary,
@@ -40,6 +41,10 @@ def main(argv: list[str]) -> None:
     folder = Path(training_args.output_dir)
     check_output_folder(folder)
     training_args.output_dir = f"{folder}.checkpoints"
+    # The saved folder is pushed when all is done; Trainer would push its checkpoints.
+    push_to_hub, training_args.push_to_hub = training_args.push_to_hub, False
+    if push_to_hub:
+        HfApi(token=training_args.hub_token).whoami()
     checkpoint = checkpoint_to_resume(training_args)
 
     data = prepare_data(data_args, training_args, Path(training_args.output_dir) / "data")
@@ -78,6 +83,10 @@ def main(argv: list[str]) -> None:
         if measured:
             print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
         print(f"Saved {folder}.")
+        if push_to_hub:
+            repo_id = training_args.hub_model_id or folder.name
+            private, revision = training_args.hub_private_repo, training_args.hub_revision
+            print(f"Pushed {push_folder(folder, repo_id, private, revision, training_args.hub_token)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+"""Pushes a saved folder to the Hugging Face Hub as one commit.
+
+python scripts/push_to_hub.py runs/quickstart --repo_id user/name --dry_run
+python scripts/push_to_hub.py runs/quickstart --repo_id user/name
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import httpx2
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+from hf_brnn.hub import push_folder, pushed_files
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="A saved folder.")
+    parser.add_argument("--repo_id", required=True, help="user/name on the Hub.")
+    parser.add_argument("--private", action="store_true", help="Make a new repository private.")
+    parser.add_argument("--revision", help="Branch to push to, by default main.")
+    parser.add_argument("--dry_run", action="store_true", help="Check the folder and list what would go.")
+    args = parser.parse_args(argv)
+    try:
+        files = pushed_files(args.folder)
+        for file in files:
+            print(f"{(args.folder / file).stat().st_size:>12,}  {file.as_posix()}")
+        if args.dry_run:
+            print(f"{len(files)} files would go to {args.repo_id}.")
+        else:
+            print(f"Pushed: {push_folder(args.folder, args.repo_id, args.private or None, args.revision)}")
+    except (OSError, ValueError, HfHubHTTPError, httpx2.TransportError) as error:
+        sys.exit(explain(error, args.repo_id))
+
+
+def explain(error: Exception, repo_id: str) -> str:
+    """One line on what went wrong and what to do."""
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, LocalTokenNotFoundError) or status == 401:
+        return "Not logged in to the Hub: run hf auth login, or set HF_TOKEN to a token that may write."
+    if status in (403, 404):
+        return f"No right to write to {repo_id} with this token: choose another --repo_id or token."
+    if isinstance(error, httpx2.TransportError):
+        return (
+            f"The connection to the Hub was lost ({error}). {repo_id} shows no half of it: run the same command again."
+        )
+    return str(error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

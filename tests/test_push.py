@@ -1,0 +1,208 @@
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import run_python, train
+from hub_server import HubServer
+from test_hub import make_report
+
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.hub import save_folder
+from hf_brnn.tokenization import train_tokenizer
+
+PULL = """
+import json, sys
+from transformers import (AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification,
+                          AutoTokenizer, pipeline)
+where = {"revision": sys.argv[2]} if len(sys.argv) > 2 else {}
+where["trust_remote_code"] = True
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1], **where)
+batch = tokenizer(["so happy today"], return_tensors="pt")
+states = AutoModel.from_pretrained(sys.argv[1], **where)(**batch).last_hidden_state
+model = AutoModelForSequenceClassification.from_pretrained(sys.argv[1], **where)
+tokens = AutoModelForTokenClassification.from_pretrained(sys.argv[1], **where)(**batch).logits
+classifier = pipeline("text-classification", model=sys.argv[1], **where)
+print(json.dumps({"states": list(states.shape), "tokens": list(tokens.shape), "classes": type(model).__module__,
+                  "logits": model(**batch).logits[0].tolist(), "answer": classifier("so happy today")[0]}))
+"""
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("push") / "small")
+
+
+def make_folder(folder, seed=0):
+    tokenizer = train_tokenizer(["so happy today", "what a sad day"], 20)
+    torch.manual_seed(seed)
+    config = BrnnConfig(vocab_size=len(tokenizer), embedding_size=8, hidden_size=6, initializer_range=1.0)
+    save_folder(folder, BrnnForSequenceClassification(config), tokenizer, make_report())
+    return folder
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    server = HubServer()
+    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_TOKEN", "alice")
+    yield server
+    server.shutdown()
+
+
+def push(folder, *arguments, check=True, **environment):
+    return run_python(
+        "scripts/push_to_hub.py", folder, "--repo_id", "alice/tweets", *arguments, check=check, **environment
+    )
+
+
+def pull(tmp_path, *arguments, **environment):
+    return json.loads(run_python("-c", PULL, "alice/tweets", *arguments, cwd=tmp_path, **environment).stdout)
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def pushed(server, branch="main"):
+    commit = server.repositories["alice/tweets"].find(branch)
+    return {name: content for name, content in commit.files.items() if name != ".gitattributes"}
+
+
+def test_a_pushed_folder_is_one_commit_and_loads_by_every_road(server, small_folder, tmp_path):
+    process = push(small_folder)
+    assert pushed(server) == files_of(small_folder)
+    assert len(server.repositories["alice/tweets"].commits) == 2
+    assert server.repositories["alice/tweets"].branches["main"] in process.stdout
+    found = pull(tmp_path)
+    assert found["states"][-1] == 12
+    assert found["tokens"][-1] == 2
+    assert found["classes"].startswith("transformers_modules.")
+    model = BrnnForSequenceClassification.from_pretrained(small_folder).eval()
+    ids = torch.tensor([[4, 5, 6]])
+    assert len(found["logits"]) == model(ids).logits.shape[1]
+    assert 0.5 <= found["answer"]["score"] <= 1
+    requests = len(server.requests)
+    assert pull(tmp_path, HF_HUB_OFFLINE="1") == found
+    assert len(server.requests) == requests
+
+
+def test_a_pinned_revision_keeps_loading_after_a_newer_push(server, small_folder, tmp_path):
+    push(small_folder)
+    first = server.repositories["alice/tweets"].branches["main"]
+    before = pull(tmp_path)
+    push(make_folder(tmp_path / "newer", seed=1))
+    assert pull(tmp_path)["logits"] != before["logits"]
+    assert pull(tmp_path, first)["logits"] == before["logits"]
+
+
+def test_a_training_pushes_its_folder_when_it_ends(server, tmp_path):
+    short = ("--num_train_epochs", 1, "--max_rows", 200)
+    process = train(tmp_path / "tweets", *short, "--push_to_hub", "--hub_private_repo", True)
+    assert pushed(server) == files_of(tmp_path / "tweets")
+    assert server.repositories["alice/tweets"].private
+    assert server.repositories["alice/tweets"].branches["main"] in process.stdout
+    assert len(server.repositories["alice/tweets"].commits) == 2
+
+
+def test_a_training_that_could_not_push_does_not_begin(server, tmp_path):
+    process = train(tmp_path / "tweets", "--push_to_hub", check=False, HF_TOKEN="")
+    assert "hf auth login" in process.stderr
+    assert not (tmp_path / "tweets.checkpoints").exists()
+
+
+def test_a_branch_is_pushed_to_without_touching_main(server, small_folder):
+    push(small_folder, "--revision", "v1", "--private")
+    assert server.repositories["alice/tweets"].private
+    assert pushed(server, "v1") == files_of(small_folder)
+    assert not pushed(server)
+
+
+def test_what_a_newer_folder_lacks_is_removed(server, small_folder, tmp_path):
+    folder = shutil.copytree(small_folder, tmp_path / "model")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"graph")
+    push(folder)
+    push(small_folder)
+    assert pushed(server) == files_of(small_folder)
+
+
+def test_without_trust_the_usual_refusal_comes(server, small_folder, tmp_path):
+    push(small_folder)
+    code = "from transformers import AutoModel; AutoModel.from_pretrained('alice/tweets')"
+    process = run_python("-c", code, cwd=tmp_path, check=False)
+    assert "trust_remote_code=True" in process.stderr
+
+
+def test_a_dry_run_lists_the_files_and_sends_nothing(server, small_folder):
+    process = push(small_folder, "--dry_run")
+    for name in files_of(small_folder):
+        assert name in process.stdout
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("environment", "repo_id", "message"),
+    [
+        ({"HF_TOKEN": ""}, "alice/tweets", "Not logged in"),
+        ({}, "bob/tweets", "No right to write to bob/tweets"),
+    ],
+)
+def test_a_refusal_is_one_clear_line(server, small_folder, environment, repo_id, message):
+    process = push(small_folder, "--repo_id", repo_id, check=False, **environment)
+    assert process.returncode == 1
+    assert message in process.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in process.stderr
+    assert not server.repositories
+
+
+def test_a_repository_with_other_content_is_left_alone(server, small_folder):
+    push(small_folder)
+    repository = server.repositories["alice/tweets"]
+    repository.add_commit("main", "mine", {"thesis.txt": b"years of work"})
+    process = push(small_folder, check=False)
+    assert "holds something else: thesis.txt" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert pushed(server) == {"thesis.txt": b"years of work"}
+
+
+def test_a_lost_connection_shows_no_half_and_a_second_call_completes(server, small_folder):
+    server.broken = "POST .*/commit/"
+    process = push(small_folder, check=False)
+    assert "connection to the Hub was lost" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not pushed(server)
+    server.broken = None
+    push(small_folder)
+    assert pushed(server) == files_of(small_folder)
+
+
+def test_a_card_that_the_hub_finds_wrong_is_not_pushed(server, small_folder, tmp_path):
+    folder = shutil.copytree(small_folder, tmp_path / "model")
+    card = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(card.replace("license: apache-2.0\n", ""))
+    process = push(folder, check=False)
+    assert '"license" is required' in process.stderr
+    assert not server.repositories
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("README.md", "---\n[\n---\n", "metadata can't be read"),
+        ("optimizer.pt", "pickle", "optimizer.pt"),
+        ("model.safetensors", None, "has no model.safetensors"),
+    ],
+)
+def test_a_folder_that_is_not_whole_or_holds_more_is_refused(server, small_folder, tmp_path, name, content, message):
+    folder = shutil.copytree(small_folder, tmp_path / "model")
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(content)
+    process = push(folder, check=False)
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not server.requests
