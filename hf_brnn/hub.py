@@ -28,6 +28,7 @@ SAVED_NAMES = {
     "config.json",
     "configuration_brnn.py",
     "curves.png",
+    "handler.py",
     "metrics.json",
     "model.safetensors",
     "modeling_brnn.py",
@@ -39,6 +40,7 @@ SAVED_NAMES = {
 }
 
 CARD_TEMPLATE = Path(__file__).parent / "model_card.md"
+ENDPOINT_HANDLER = Path(__file__).parent / "handler.py"
 CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
 
 
@@ -147,6 +149,7 @@ def save_folder(
             weights = {name: value.half() if name.startswith("brnn.") else value for name, value in weights.items()}
         model.save_pretrained(part, state_dict=weights)
         save_tokenizer(tokenizer, part)
+        shutil.copyfile(ENDPOINT_HANDLER, part / ENDPOINT_HANDLER.name)
         plot_curves(report.history, part / "curves.png", report.evaluated)
         if report.reported in report.measured:
             part_measured = report.measured[report.reported]

@@ -17,9 +17,11 @@ def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):
         "config.json",
         "configuration_brnn.py",
         "curves.png",
+        "handler.py",
         "metrics.json",
         "model.safetensors",
         "modeling_brnn.py",
+        "reliability.png",
         "tokenizer.json",
         "tokenizer_config.json",
         "training_config.yaml",
@@ -50,7 +52,7 @@ def test_it_is_used_in_a_new_process_without_this_package(saved_folder, tmp_path
 
 
 def test_the_travelling_files_import_torch_transformers_and_each_other_alone():
-    for name in ("configuration_brnn.py", "modeling_brnn.py"):
+    for name in ("configuration_brnn.py", "modeling_brnn.py", "handler.py"):
         lines = (REPOSITORY / "hf_brnn" / name).read_text().splitlines()
         modules = {
             line.split()[1].split(".")[0] or line.split()[1] for line in lines if line.startswith(("import", "from"))
@@ -105,3 +107,27 @@ def test_a_pipeline_takes_empty_and_long_texts_in_one_batch(saved_folder):
     results = classifier(["", "great " * 10_000, "awful"], batch_size=3)
     assert [set(result) for result in results] == [{"label", "score"}] * 3
     assert [result["label"] for result in results[1:]] == ["POSITIVE", "NEGATIVE"]
+
+
+HANDLE = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("handler", sys.argv[1] + "/handler.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+handler = module.EndpointHandler(path=sys.argv[1])
+one = handler({"inputs": "so happy with it, works great"})
+both = handler({"inputs": ["so happy with it, works great", "worst day"], "parameters": {"top_k": None}})
+try:
+    handler({"text": "hello"})
+except ValueError as error:
+    print(json.dumps([one, both, str(error)]))
+"""
+
+
+def test_an_inference_endpoint_answers_as_the_pipeline_does(saved_folder, tmp_path):
+    process = run_python("-c", HANDLE, saved_folder, cwd=tmp_path, HF_MODULES_CACHE=str(tmp_path / "cache"))
+    one, both, error = json.loads(process.stdout)
+    assert [answer["label"] for answer in one] == ["POSITIVE"]
+    assert [len(answers) for answers in both] == [2, 2]
+    assert sum(answer["score"] for answer in both[1]) == pytest.approx(1)
+    assert error.startswith("inputs must be a text")
