@@ -17,8 +17,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         labels: `(rows,)` class ids.
 
     Returns:
-        A number between 0.05 and 20; above 1 where the model was too sure.
+        A number between 0.05 and 20; above 1 where the model was too sure. Where no row is labelled wrongly it is 1:
+        such rows don't tell how sure is too sure.
     """
+    if (logits.argmax(axis=1) == labels).all():
+        return 1.0
     scores, targets = torch.from_numpy(logits).double(), torch.from_numpy(labels)
 
     def loss(log_temperature: float) -> float:

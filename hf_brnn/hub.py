@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+import httpx2
 import yaml
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from transformers import PreTrainedTokenizerFast
 
 from . import auto  # noqa: F401  registered models save their code too
+from .configuration_brnn import BrnnConfig
 from .data import HUB_DATASET, SAMPLE
 from .modeling_brnn import BrnnPreTrainedModel
 from .plots import plot_curves, plot_reliability
@@ -38,6 +41,8 @@ SAVED_NAMES = {
     "tokenizer_config.json",
     "training_config.yaml",
 }
+
+PUSH_ERRORS = (OSError, ValueError, RuntimeError, httpx2.TransportError)
 
 CARD_TEMPLATE = Path(__file__).parent / "model_card.md"
 ENDPOINT_HANDLER = Path(__file__).parent / "handler.py"
@@ -81,10 +86,12 @@ class TrainingReport:
 
 def check_output_folder(folder: Path) -> None:
     """Raises:
-    FileExistsError: `folder` holds something else than a saved folder, which saving would replace.
+    FileExistsError: `folder` holds anything other than a saved folder, which saving would replace.
     """
     if folder.is_dir():
-        others = sorted(path.name for path in folder.iterdir() if path.name not in SAVED_NAMES)
+        others = sorted(path.name for path in folder.iterdir() if path.name not in SAVED_NAMES | {"__pycache__"})
+        if (folder / "config.json").exists() and not is_brnn_config(folder / "config.json"):
+            others.insert(0, "config.json of another model")
         if others:
             raise FileExistsError(
                 f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
@@ -92,6 +99,13 @@ def check_output_folder(folder: Path) -> None:
             )
     elif folder.exists():
         raise FileExistsError(f"{folder} is a file: choose another --output_dir.")
+
+
+def is_brnn_config(path: Path) -> bool:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("model_type") == BrnnConfig.model_type
+    except (ValueError, AttributeError):
+        return False
 
 
 @contextmanager
@@ -102,7 +116,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     process killed between them leaves the earlier folder as `.<name>.previous`, and the next call puts it back.
 
     Raises:
-        FileExistsError: `folder` holds something else than a saved folder.
+        FileExistsError: `folder` holds anything other than a saved folder.
     """
     folder = folder.resolve()
     check_output_folder(folder)
@@ -141,7 +155,7 @@ def save_folder(
     With `half`, all weights but the classifier's are written as float16; config.json says that they load as float32.
 
     Raises:
-        FileExistsError: `folder` holds something else than a saved folder.
+        FileExistsError: `folder` holds anything other than a saved folder.
     """
     with replacing(folder) as part:
         weights = model.state_dict()
@@ -184,51 +198,84 @@ def pushed_files(folder: Path) -> list[Path]:
         raise ValueError(f"{folder / 'README.md'}: the metadata can't be read ({error}).") from error
     if card.data.library_name != "transformers":
         raise ValueError(f"{folder / 'README.md'}: library_name is {card.data.library_name!r}, not 'transformers'.")
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(file for file in files if "__pycache__" not in file.parts)
+
+
+def prepare_repository(repo_id: str, private: Optional[bool], revision: Optional[str], token: Any) -> str:
+    """Makes repository and branch where they aren't there, and checks that a push may replace what they hold.
+
+    Returns:
+        The full id, `user/name`.
+
+    Raises:
+        FileExistsError: The branch holds anything other than a saved folder.
+        huggingface_hub.errors.HfHubHTTPError: The Hub refuses.
+        huggingface_hub.errors.LocalTokenNotFoundError: There is no token.
+    """
+    api = HfApi(token=token)
+    api.whoami()
+    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+    branches = [branch.name for branch in api.list_repo_refs(repo_id).branches]
+    branch = "main" if revision is None else revision
+    there = api.list_repo_files(repo_id, revision=branch if branch in branches else "main")
+    others = sorted(name for name in there if Path(name).parts[0] not in SAVED_NAMES | {".gitattributes"})
+    if "config.json" in there and not is_brnn_config(Path(api.hf_hub_download(repo_id, "config.json"))):
+        others.insert(0, "config.json of another model")
+    if others:
+        raise FileExistsError(
+            f"{repo_id} on the Hub holds something else: {', '.join(others[:5])}. Pushing would remove it: choose "
+            "another repository."
+        )
+    if branch not in branches:
+        api.create_branch(repo_id, branch=branch)
+    return repo_id
 
 
 def push_folder(
     folder: Path, repo_id: str, private: Optional[bool] = None, revision: Optional[str] = None, token: Any = None
 ) -> str:
-    """Pushes a saved folder to the Hub as one commit, after which the repository holds it and nothing else.
+    """Pushes a saved folder to the Hub as one commit, after which the branch holds it and nothing else.
 
     Args:
         folder: The saved folder.
         repo_id: `user/name`, or a name alone for one's own account; made if it isn't there.
         private: Whether a new repository is private.
-        revision: Branch to push to; made if it isn't there.
+        revision: Branch to push to, by default main; made if it isn't there.
         token: Access token, by default the one of `hf auth login` or `HF_TOKEN`.
 
     Returns:
         The address of the commit.
 
     Raises:
-        FileExistsError: The repository, or the folder, holds something else than a saved folder.
-        huggingface_hub.errors.HfHubHTTPError: The Hub refuses.
+        What `pushed_files` and `prepare_repository` raise.
+        RuntimeError: The connection was lost while a large file went. Nothing is visible of it.
         ValueError: The Hub finds the card's metadata wrong.
     """
     pushed_files(folder)
-    api = HfApi(token=token)
-    api.whoami()
     ModelCard.load(folder / "README.md").validate()
-    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    if revision is not None:
-        api.create_branch(repo_id, branch=revision, exist_ok=True)
-    there = api.list_repo_files(repo_id, revision=revision)
-    others = sorted(name for name in there if Path(name).parts[0] not in SAVED_NAMES | {".gitattributes"})
-    if others:
-        raise FileExistsError(
-            f"{repo_id} on the Hub holds something else: {', '.join(others[:5])}. Pushing would remove it: choose "
-            "another --repo_id or --revision."
-        )
-    commit = api.upload_folder(
+    repo_id = prepare_repository(repo_id, private, revision, token)
+    commit = HfApi(token=token).upload_folder(
         repo_id=repo_id,
         folder_path=folder,
         revision=revision,
         commit_message=f"Push {folder.resolve().name}",
+        ignore_patterns="**/__pycache__/**",
         delete_patterns="*",
     )
     return commit.commit_url
+
+
+def explain_push_error(error: Exception, repo_id: str) -> str:
+    """One line on what went wrong with a push, and what to do."""
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, LocalTokenNotFoundError) or status == 401:
+        return "Not logged in to the Hub: run hf auth login, or set HF_TOKEN to a token that may write."
+    if status in (403, 404):
+        return f"No right to write to {repo_id} with this token: choose another repository or token."
+    if isinstance(error, (httpx2.TransportError, RuntimeError)):
+        return f"The connection to the Hub was lost ({error}). {repo_id} shows no half of it: push again."
+    return str(error)
 
 
 def write_json(value: Any, path: Path) -> None:

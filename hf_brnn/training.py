@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
+import joblib
 import numpy as np
 import torch
 import yaml
@@ -41,8 +42,9 @@ logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 LAST_CHECKPOINT = "last"
-# Arguments that name folders and accounts, or say how a run was started.
-LOCAL_ARGUMENTS = ("output_dir", "logging_dir", "run_name", "resume_from_checkpoint", "hub_token", "hub_model_id")
+# Arguments that name folders and accounts, or say how a run was started and where it went: with those of `hub_`, they
+# are no part of a configuration that others use.
+LOCAL_ARGUMENTS = ("output_dir", "logging_dir", "run_name", "resume_from_checkpoint", "push_to_hub")
 
 
 @dataclass
@@ -187,7 +189,8 @@ def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
         config[name] = config[name] and [Path(file).name for file in config[name]]
     given = {argument[2:].partition("=")[0].replace("-", "_") for argument in merged if argument.startswith("--")}
     given |= {name.removeprefix("no_") for name in given} | {"seed", "optim"}
-    for name in sorted(given.intersection(f.name for f in fields(training_args)).difference(LOCAL_ARGUMENTS)):
+    names = {f.name for f in fields(training_args) if not f.name.startswith("hub_")}.difference(LOCAL_ARGUMENTS)
+    for name in sorted(given & names):
         value = getattr(training_args, name)
         config[name] = getattr(value, "value", value)
     config["precision"] = resolved_precision(training_args)
@@ -230,10 +233,11 @@ class PreparedData:
 
 
 def use_all_cores(training_args: BrnnTrainingArguments) -> None:
-    """Shares the cores of this machine among its processes; `accelerate launch` alone gives each of them one thread."""
+    """Shares the cores that this run may use among its processes; `accelerate launch` alone gives each of them one
+    thread. More threads than cores would wait for each other most of the time."""
     if training_args.device.type == "cpu":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+        torch.set_num_threads(max(1, joblib.cpu_count() // processes))
 
 
 def resolved_precision(training_args: BrnnTrainingArguments) -> str:
@@ -434,8 +438,8 @@ def build_trainer(
     """A trainer over the prepared data. Without a validation part, the test part is evaluated each epoch.
 
     Raises:
-        ValueError: The best checkpoint or the moment to stop would be chosen on the test part, or a value of the model
-            is out of range.
+        ValueError: The best checkpoint or the moment to stop would be chosen on the test part, a value of the model is
+            out of range, or adversarial training has several GPUs in one process.
     """
     evaluated = "validation" if "validation" in data.splits else "test"
     if evaluated not in data.splits and training_args.eval_strategy != "no":

@@ -59,18 +59,17 @@ def accuracy_tables(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
         if name in splits:
             train.texts += splits[name].texts
             train.labels += splits[name].labels
-    table, behaviour = [], {}
+    folders = [args.model] if args.model else []
+    folders = folders or [train_ours(args, folder / f"{seed}", "--seed", seed) for seed in range(args.seeds)]
+    ours = [our_result(saved, test) for saved in folders]
+    table = [describe(f"hf-brnn, {args.config.name}", ours, test)]
+    behaviour = {"hf-brnn": behaviour_table(TorchClassifier(folders[0]))[0]}
     for name, train_peer in PEERS.items():
         if args.peers is None or name in args.peers:
             result, predict = train_peer(train, test, folder)
             table.append(describe(name, [result], test))
             if name == "TF-IDF of words + logistic regression":
-                behaviour[name], _ = behaviour_table(predict)
-    folders = [args.model] if args.model else []
-    folders = folders or [train_ours(args, folder / f"{seed}", "--seed", seed) for seed in range(args.seeds)]
-    ours = [our_result(saved, test) for saved in folders]
-    table.append(describe(f"hf-brnn, {args.config.name}", ours, test))
-    behaviour["hf-brnn"], _ = behaviour_table(TorchClassifier(folders[0]))
+                behaviour[name] = behaviour_table(predict)[0]
     return {
         f"{len(train):,} training rows, {len(test):,} test rows": table,
         "Behaviour: share of checks passed": behaviour_rows(behaviour),
@@ -98,9 +97,15 @@ def recipe_arguments(args: argparse.Namespace) -> list[str]:
 
 
 def train_ours(args: argparse.Namespace, folder: Path, *more: object) -> Path:
-    """Trains the recipe in a process of its own."""
+    """Trains the recipe in a process of its own.
+
+    Raises:
+        RuntimeError: The training failed; the message ends as its output did.
+    """
     command = [sys.executable, TRAIN, *recipe_arguments(args), "--output_dir", folder, *more]
-    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{process.stderr[-2000:]}")
     return folder
 
 
@@ -119,10 +124,10 @@ def behaviour_rows(tables: dict[str, pd.DataFrame]) -> Table:
     return rows
 
 
-def timed_peer(train_peer: Callable[[LabelledRows, Path], tuple[Callable[[list[str]], np.ndarray], Path]]):
+def timed_peer(train_peer: Callable[[LabelledRows, Path], tuple[peers.Predict, Path]]):
     """A peer that trains, saves itself to a path and gives probabilities, as a measured `Result`."""
 
-    def run(train: LabelledRows, test: LabelledRows, folder: Path) -> tuple[Result, Callable[[list[str]], np.ndarray]]:
+    def run(train: LabelledRows, test: LabelledRows, folder: Path) -> tuple[Result, peers.Predict]:
         start = time.perf_counter()
         predict, path = train_peer(train, folder)
         seconds = time.perf_counter() - start

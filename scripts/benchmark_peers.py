@@ -21,7 +21,7 @@ class KerasTutorial:
     recurrent_dropout 0.2), softmax over 2, Adam, batches of 128.
 
     Keras 3 no longer has the tutorial's `Tokenizer`; its rules (lower case, punctuation to spaces, the 3,999 most
-    frequent words of all rows) are repeated here.
+    frequent words) are repeated here.
     """
 
     def __init__(self, texts: list[str], max_features: int = 4000) -> None:

@@ -46,6 +46,8 @@ def main(argv: list[str]) -> None:
     if not has_rows and not args.behaviour:
         parser.error("name the rows to measure on: --data_files FILE, or --dataset_name; or ask for --behaviour")
     scorer = TorchClassifier(args.model, args.batch_size)
+    if args.behaviour and len(scorer.class_names) != 2:
+        raise ValueError(f"{args.model}: the checks are for two labels, negative and positive, but it has others.")
     folder = args.output_dir or Path("runs") / f"{Path(args.model).name}.evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     if has_rows:
@@ -76,10 +78,11 @@ def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: 
 
 
 def check_behaviour(scorer: TorchClassifier, model: str, folder: Path) -> None:
-    if len(scorer.class_names) != 2:
-        raise ValueError(f"{model}: the checks are for a negative and a positive label, but it has other labels.")
+    print(f"Behaviour, with {scorer.class_names[0]} as negative and {scorer.class_names[1]} as positive")
     table, failures = behaviour_table(scorer)
-    write_json({"model": Path(model).name, "rates": table.T.to_dict(), "failures": failures}, folder / "behaviour.json")
+    write_json(
+        {"model": Path(model).name, "rates": table.to_dict("index"), "failures": failures}, folder / "behaviour.json"
+    )
     print("\n".join(failures))
     print(table.to_string(float_format="%.3f"))
 

@@ -8,10 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import httpx2
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
-
-from hf_brnn.hub import push_folder, pushed_files
+from hf_brnn.hub import PUSH_ERRORS, explain_push_error, push_folder, pushed_files
 
 
 def main(argv: list[str]) -> None:
@@ -30,22 +27,8 @@ def main(argv: list[str]) -> None:
             print(f"{len(files)} files would go to {args.repo_id}.")
         else:
             print(f"Pushed: {push_folder(args.folder, args.repo_id, args.private or None, args.revision)}")
-    except (OSError, ValueError, HfHubHTTPError, httpx2.TransportError) as error:
-        sys.exit(explain(error, args.repo_id))
-
-
-def explain(error: Exception, repo_id: str) -> str:
-    """One line on what went wrong and what to do."""
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if isinstance(error, LocalTokenNotFoundError) or status == 401:
-        return "Not logged in to the Hub: run hf auth login, or set HF_TOKEN to a token that may write."
-    if status in (403, 404):
-        return f"No right to write to {repo_id} with this token: choose another --repo_id or token."
-    if isinstance(error, httpx2.TransportError):
-        return (
-            f"The connection to the Hub was lost ({error}). {repo_id} shows no half of it: run the same command again."
-        )
-    return str(error)
+    except PUSH_ERRORS as error:
+        sys.exit(explain_push_error(error, args.repo_id))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,17 @@ from pathlib import Path
 
 import pandas as pd
 import transformers
-from huggingface_hub import HfApi
 
 from hf_brnn.calibration import fit_temperature, fold_temperature
-from hf_brnn.hub import TrainingReport, check_output_folder, push_folder, save_folder
+from hf_brnn.hub import (
+    PUSH_ERRORS,
+    TrainingReport,
+    check_output_folder,
+    explain_push_error,
+    prepare_repository,
+    push_folder,
+    save_folder,
+)
 from hf_brnn.training import (
     build_trainer,
     check_vocabulary,
@@ -43,10 +50,16 @@ def main(argv: list[str]) -> None:
     training_args.output_dir = f"{folder}.checkpoints"
     # The saved folder is pushed when all is done; Trainer would push its checkpoints.
     push_to_hub, training_args.push_to_hub = training_args.push_to_hub, False
-    if push_to_hub:
-        HfApi(token=training_args.hub_token).whoami()
+    hub = training_args.hub_private_repo, training_args.hub_revision, training_args.hub_token
+    repo_id = training_args.hub_model_id or folder.name
+    if push_to_hub and is_main:
+        try:
+            prepare_repository(repo_id, *hub)
+        except PUSH_ERRORS as error:
+            sys.exit(explain_push_error(error, repo_id))
     checkpoint = checkpoint_to_resume(training_args)
 
+    start = time.perf_counter()
     data = prepare_data(data_args, training_args, Path(training_args.output_dir) / "data")
     if is_main:
         print(data.summary)
@@ -54,7 +67,6 @@ def main(argv: list[str]) -> None:
     if checkpoint:
         check_vocabulary(checkpoint, Path(training_args.output_dir) / "data" / "tokenizer")
     trainer = build_trainer(model_args, data_args, training_args, data)
-    start = time.perf_counter()
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = time.perf_counter() - start
 
@@ -84,9 +96,7 @@ def main(argv: list[str]) -> None:
             print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
         print(f"Saved {folder}.")
         if push_to_hub:
-            repo_id = training_args.hub_model_id or folder.name
-            private, revision = training_args.hub_private_repo, training_args.hub_revision
-            print(f"Pushed {push_folder(folder, repo_id, private, revision, training_args.hub_token)}")
+            print(f"Pushed {push_folder(folder, repo_id, *hub)}")
 
 
 if __name__ == "__main__":

@@ -153,9 +153,9 @@ class Handler(BaseHTTPRequestHandler):
     def validate_yaml(self):
         content = json.loads(self.body)["content"]
         metadata = yaml.safe_load(content.split("---")[1]) if content.startswith("---") else {}
-        errors = [f'"{name}" is required' for name in ("license", "pipeline_tag") if not metadata.get(name)]
-        if errors:
-            self.send(400, "\n".join(errors).encode())
+        licence = metadata.get("license")
+        if licence not in (None, "apache-2.0", "mit", "other"):
+            self.send(400, f'"license" must be one of [apache-2.0, mit, other], not {licence}'.encode())
         else:
             self.send_json({"errors": [], "warnings": []})
 

@@ -25,6 +25,10 @@ def test_the_temperature_is_the_one_the_labels_were_drawn_with(temperature):
     assert expected_calibration_error(probabilities_of(logits / found), labels) < 0.02
 
 
+def test_rows_that_are_all_right_give_no_temperature():
+    assert fit_temperature(np.array([[2.0, -1.0], [-1.0, 3.0]]), np.array([0, 1])) == 1
+
+
 def test_a_folded_temperature_divides_the_logits_in_training_and_in_use():
     model = BrnnForSequenceClassification(BrnnConfig(vocab_size=20, embedding_size=4, hidden_size=3)).eval()
     ids = torch.randint(2, 20, (5, 7))

@@ -122,6 +122,12 @@ def test_a_folder_that_is_no_saved_model_is_never_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_model_of_another_kind_is_never_replaced(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(FileExistsError, match="another model"):
+        check_output_folder(tmp_path)
+
+
 def test_the_card_of_the_hub_data_set_names_it():
     card = build_card("m", make_model(), make_report(dataset_name="stanfordnlp/sentiment140"))
     assert card.data.datasets == ["stanfordnlp/sentiment140"]

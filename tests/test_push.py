@@ -6,9 +6,11 @@ import torch
 from conftest import run_python, train
 from hub_server import HubServer
 from test_hub import make_report
+from transformers import PreTrainedTokenizerFast
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.hub import save_folder
+from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tokenization import train_tokenizer
 
 PULL = """
@@ -80,10 +82,12 @@ def test_a_pushed_folder_is_one_commit_and_loads_by_every_road(server, small_fol
     assert found["states"][-1] == 12
     assert found["tokens"][-1] == 2
     assert found["classes"].startswith("transformers_modules.")
+    assert found["answer"]["score"] == pytest.approx(TorchClassifier(small_folder)(["so happy today"]).max(), abs=1e-5)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(small_folder)
     model = BrnnForSequenceClassification.from_pretrained(small_folder).eval()
-    ids = torch.tensor([[4, 5, 6]])
-    assert len(found["logits"]) == model(ids).logits.shape[1]
-    assert 0.5 <= found["answer"]["score"] <= 1
+    with torch.no_grad():
+        expected = model(**tokenizer(["so happy today"], return_tensors="pt")).logits[0]
+    assert found["logits"] == pytest.approx(expected.tolist(), abs=1e-5)
     requests = len(server.requests)
     assert pull(tmp_path, HF_HUB_OFFLINE="1") == found
     assert len(server.requests) == requests
@@ -105,11 +109,19 @@ def test_a_training_pushes_its_folder_when_it_ends(server, tmp_path):
     assert server.repositories["alice/tweets"].private
     assert server.repositories["alice/tweets"].branches["main"] in process.stdout
     assert len(server.repositories["alice/tweets"].commits) == 2
+    assert "hub_" not in (tmp_path / "tweets" / "training_config.yaml").read_text()
+    assert "push_to_hub" not in (tmp_path / "tweets" / "training_config.yaml").read_text()
 
 
-def test_a_training_that_could_not_push_does_not_begin(server, tmp_path):
-    process = train(tmp_path / "tweets", "--push_to_hub", check=False, HF_TOKEN="")
-    assert "hf auth login" in process.stderr
+@pytest.mark.parametrize(
+    ("environment", "repo_id", "message"),
+    [({"HF_TOKEN": ""}, "alice/tweets", "hf auth login"), ({}, "bob/tweets", "No right to write to bob/tweets")],
+)
+def test_a_training_that_could_not_push_does_not_begin(server, tmp_path, environment, repo_id, message):
+    arguments = ("--push_to_hub", "--hub_model_id", repo_id)
+    process = train(tmp_path / "tweets", *arguments, check=False, **environment)
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
     assert not (tmp_path / "tweets.checkpoints").exists()
 
 
@@ -168,8 +180,18 @@ def test_a_repository_with_other_content_is_left_alone(server, small_folder):
     assert pushed(server) == {"thesis.txt": b"years of work"}
 
 
-def test_a_lost_connection_shows_no_half_and_a_second_call_completes(server, small_folder):
-    server.broken = "POST .*/commit/"
+def test_another_model_of_the_hub_is_left_alone(server, small_folder):
+    push(small_folder)
+    files = {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights", "README.md": b"mine"}
+    server.repositories["alice/tweets"].add_commit("main", "mine", files)
+    process = push(small_folder, check=False)
+    assert "config.json of another model" in process.stderr
+    assert pushed(server) == files
+
+
+@pytest.mark.parametrize("request_line", ["POST .*/commit/", "PUT /objects/"])
+def test_a_lost_connection_shows_no_half_and_a_second_call_completes(server, small_folder, request_line):
+    server.broken = request_line
     process = push(small_folder, check=False)
     assert "connection to the Hub was lost" in process.stderr
     assert "Traceback" not in process.stderr
@@ -182,9 +204,9 @@ def test_a_lost_connection_shows_no_half_and_a_second_call_completes(server, sma
 def test_a_card_that_the_hub_finds_wrong_is_not_pushed(server, small_folder, tmp_path):
     folder = shutil.copytree(small_folder, tmp_path / "model")
     card = (folder / "README.md").read_text()
-    (folder / "README.md").write_text(card.replace("license: apache-2.0\n", ""))
+    (folder / "README.md").write_text(card.replace("license: apache-2.0\n", "license: mine\n"))
     process = push(folder, check=False)
-    assert '"license" is required' in process.stderr
+    assert '"license" must be one of' in process.stderr
     assert not server.repositories
 
 

@@ -10,6 +10,8 @@ from huggingface_hub import ModelCard
 from safetensors import safe_open
 from transformers import pipeline
 
+from hf_brnn.hub import check_output_folder, pushed_files
+
 
 def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):
     assert sorted(path.name for path in saved_folder.iterdir()) == [
@@ -125,7 +127,11 @@ except ValueError as error:
 
 
 def test_an_inference_endpoint_answers_as_the_pipeline_does(saved_folder, tmp_path):
-    process = run_python("-c", HANDLE, saved_folder, cwd=tmp_path, HF_MODULES_CACHE=str(tmp_path / "cache"))
+    folder = shutil.copytree(saved_folder, tmp_path / "model")
+    process = run_python("-c", HANDLE, folder, cwd=tmp_path, HF_MODULES_CACHE=str(tmp_path / "cache"))
+    assert (folder / "__pycache__").exists()
+    check_output_folder(folder)
+    assert not [file for file in pushed_files(folder) if "__pycache__" in file.parts]
     one, both, error = json.loads(process.stdout)
     assert [answer["label"] for answer in one] == ["POSITIVE"]
     assert [len(answers) for answers in both] == [2, 2]

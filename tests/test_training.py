@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -97,6 +98,19 @@ def test_the_precision_is_what_the_processor_has_or_what_is_asked_for(monkeypatc
     assert describe_processor(training_args).endswith(f"threads of Some CPU, {expected}")
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system can't bind a process to cores")
+def test_there_are_no_more_threads_than_cores_that_the_process_may_use(tmp_path):
+    code = f"""
+import os
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from hf_brnn.training import BrnnTrainingArguments, describe_processor, use_all_cores
+training_args = BrnnTrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True)
+use_all_cores(training_args)
+print(describe_processor(training_args))
+"""
+    assert run_python("-c", code).stdout.startswith("1 x 1 threads of ")
+
+
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="precision is 'int3'"):
         parse_arguments(["--precision", "int3"], QUICKSTART)
@@ -188,7 +202,9 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
 
 def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
     plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0, "--precision", "fp32")
-    argv = map(str, (*SHORT, *plain, "--output_dir", tmp_path, "--adversarial_norm", 0.3, "--optim", "sgd"))
+    argv = map(
+        str, (*SHORT, *plain, "--output_dir", tmp_path, "--use_cpu", True, "--adversarial_norm", 0.3, "--optim", "sgd")
+    )
     arguments = parse_arguments(list(argv), QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
@@ -215,7 +231,7 @@ def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch
     monkeypatch.setattr(
         torch.nn.functional, "dropout", lambda *args, **kwargs: (masks.append(dropout(*args, **kwargs)), masks[-1])[1]
     )
-    argv = map(str, (*SHORT, "--output_dir", tmp_path, "--adversarial_norm", 1e-9))
+    argv = map(str, (*SHORT, "--output_dir", tmp_path, "--use_cpu", True, "--adversarial_norm", 1e-9))
     arguments = parse_arguments(list(argv), QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
