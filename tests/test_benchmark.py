@@ -26,7 +26,7 @@ def test_the_accuracy_benchmark_measures_a_peer_and_us_on_the_same_rows(tmp_path
         "--seeds", 2, "--peers", peer, "--output_dir", tmp_path,
     )  # fmt: skip
     measured, behaviour = json.loads((tmp_path / "accuracy.json").read_text())["tables"].values()
-    assert [row["what"] for row in measured] == [peer, "hf-brnn, short.yaml, mean of 2 seeds"]
+    assert [row["what"] for row in measured] == ["hf-brnn, short.yaml, mean of 2 seeds", peer]
     for row in measured:
         assert 0.5 < row["accuracy"] <= 1
         assert row["train seconds"] > 0

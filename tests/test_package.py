@@ -17,6 +17,7 @@ assert (Path(hf_brnn.__file__).parent / "py.typed").exists()
 model = hf_brnn.BrnnForSequenceClassification(hf_brnn.BrnnConfig(vocab_size=9))
 model.save_pretrained("saved")
 assert Path("saved/modeling_brnn.py").exists()
+assert hf_brnn.BrnnForSequenceClassification.from_pretrained(hf_brnn.PRETRAINED).config.id2label[1] == "POSITIVE"
 """
 
 

@@ -1,0 +1,399 @@
+"""Bidirectional recurrent models: encoder, sequence classifier and token classifier.
+
+Right-padded batches run through torch's fused recurrent kernels without packing: real tokens are moved to the front of
+their row, one kernel reads the row as it stands and one reads its real tokens in reverse, so what a padding position
+computes never reaches a real token.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Optional, Union
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
+
+from .configuration_brnn import BrnnConfig
+
+RECURRENT_MODULES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+@dataclass
+class TokenOrder:
+    """Where the real tokens of a padded batch stand, as indices into its `batch_size * sequence_length` rows.
+
+    Attributes:
+        mask: `(batch_size, sequence_length)` bool, True at real tokens once they are moved to the front of their row.
+        lengths: `(batch_size,)` number of real tokens.
+        to_front: Flat index that moves the real tokens to the front and keeps their order.
+        to_original: Flat index that undoes `to_front`.
+        to_reversed: Flat index that reverses the real tokens of each row; it undoes itself.
+    """
+
+    mask: torch.Tensor
+    lengths: torch.Tensor
+    to_front: torch.Tensor
+    to_original: torch.Tensor
+    to_reversed: torch.Tensor
+
+    @classmethod
+    def from_attention_mask(cls, attention_mask: torch.Tensor) -> "TokenOrder":
+        is_real = attention_mask.ne(0)
+        batch_size, sequence_length = is_real.shape
+        lengths = is_real.sum(1)
+        positions = torch.arange(sequence_length, device=is_real.device)
+        mask = positions < lengths[:, None]
+        row_starts = torch.arange(batch_size, device=is_real.device)[:, None] * sequence_length
+        front = is_real.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+        reversed_positions = torch.where(mask, lengths[:, None] - 1 - positions, positions)
+        return cls(
+            mask=mask,
+            lengths=lengths,
+            to_front=(front + row_starts).flatten(),
+            to_original=(front.argsort(dim=1) + row_starts).flatten(),
+            to_reversed=(reversed_positions + row_starts).flatten(),
+        )
+
+
+def take(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Rearranges the rows of `(batch_size, sequence_length, channels)` states by a flat index."""
+    return states.flatten(0, 1).index_select(0, index).view(states.shape)
+
+
+class ChannelDropout(nn.Module):
+    """Drops whole channels of a text, the same ones at every step (Gal and Ghahramani, 2016)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Takes and returns `(batch_size, sequence_length, channels)`."""
+        if not self.training or self.p == 0:
+            return states
+        return states * nn.functional.dropout(torch.ones_like(states[:, :1]), self.p)
+
+
+class BrnnEmbeddings(nn.Module):
+    """Token embeddings with word dropout and channel dropout."""
+
+    def __init__(self, config: BrnnConfig) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id)
+        self.dropout = ChannelDropout(config.embedding_dropout)
+        self.word_dropout = config.word_dropout
+        self.unk_token_id = config.unk_token_id
+
+    def forward(
+        self, input_ids: Optional[torch.Tensor] = None, inputs_embeds: Optional[torch.Tensor] = None
+    ) -> torch.Tensor:
+        """Returns `(batch_size, sequence_length, embedding_size)`. Word dropout needs `input_ids`."""
+        if input_ids is not None:
+            if self.training and self.word_dropout > 0:
+                is_dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
+                input_ids = input_ids.masked_fill(is_dropped, self.unk_token_id)
+            # transformers 4.48 gives float ids for batches that begin with an empty text.
+            inputs_embeds = self.word_embeddings(input_ids.long())
+        return self.dropout(inputs_embeds)
+
+
+class BrnnLayer(nn.Module):
+    """One bidirectional layer: A_t from A_{t-1} in reading order, A'_t from A'_{t+1} against it."""
+
+    def __init__(self, config: BrnnConfig, input_size: int) -> None:
+        super().__init__()
+        cell = RECURRENT_MODULES[config.cell_type]
+        kwargs = {"nonlinearity": config.hidden_act} if config.cell_type == "rnn" else {}
+        self.dropout = ChannelDropout(config.input_dropout)
+        self.forward_rnn = cell(input_size, config.hidden_size, batch_first=True, **kwargs)
+        self.backward_rnn = cell(input_size, config.hidden_size, batch_first=True, **kwargs)
+        self.recurrent_dropout = config.recurrent_dropout
+
+    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor, to_reversed: torch.Tensor) -> torch.Tensor:
+        """Takes `(batch_size, sequence_length, input_size)` with the real tokens in front, their mask and the index
+        that reverses them. Returns `(batch_size, sequence_length, 2 * hidden_size)`, zero at padding."""
+        hidden_states = self.dropout(hidden_states)
+        forward_states = self._run(self.forward_rnn, hidden_states)
+        backward_states = take(self._run(self.backward_rnn, take(hidden_states, to_reversed)), to_reversed)
+        return torch.cat((forward_states, backward_states), dim=-1).masked_fill(~mask[..., None], 0)
+
+    def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.recurrent_dropout == 0:
+            return rnn(hidden_states)[0]
+        dropped = nn.functional.dropout(rnn.get_parameter("weight_hh_l0"), self.recurrent_dropout)
+        return functional_call(rnn, {"weight_hh_l0": dropped}, (hidden_states,))[0]
+
+
+class BrnnEncoder(nn.Module):
+    """The stack of bidirectional layers."""
+
+    def __init__(self, config: BrnnConfig) -> None:
+        super().__init__()
+        input_sizes = [config.embedding_size] + [2 * config.hidden_size] * (config.num_hidden_layers - 1)
+        self.layer = nn.ModuleList(BrnnLayer(config, input_size) for input_size in input_sizes)
+        self.gradient_checkpointing = False
+        self._gradient_checkpointing_func: Callable[..., torch.Tensor]
+
+    def forward(self, hidden_states: torch.Tensor, order: TokenOrder) -> tuple[torch.Tensor, ...]:
+        """Returns the input and the output of every layer, real tokens in front."""
+        all_hidden_states = [hidden_states]
+        for layer in self.layer:
+            arguments = (all_hidden_states[-1], order.mask, order.to_reversed)
+            if self.gradient_checkpointing and self.training:
+                all_hidden_states.append(self._gradient_checkpointing_func(layer.__call__, *arguments))
+            else:
+                all_hidden_states.append(layer(*arguments))
+        return tuple(all_hidden_states)
+
+
+class BrnnPooler(nn.Module):
+    """Turns the states of a text into one vector; a text without tokens becomes the zero vector."""
+
+    def __init__(self, config: BrnnConfig) -> None:
+        super().__init__()
+        self.pooling = config.pooling
+        self.output_size = (2 if config.pooling == "last" else 4) * config.hidden_size
+
+    def forward(self, hidden_states: torch.Tensor, order: TokenOrder) -> torch.Tensor:
+        """Takes `(batch_size, sequence_length, 2 * hidden_size)`, real tokens in front and zeros behind them. Returns
+        `(batch_size, output_size)`."""
+        if self.pooling == "last":
+            forward_states, backward_states = hidden_states.chunk(2, dim=-1)
+            rows = torch.arange(len(hidden_states), device=hidden_states.device)
+            return torch.cat((forward_states[rows, (order.lengths - 1).clamp(min=0)], backward_states[:, 0]), dim=-1)
+        lowest = torch.finfo(hidden_states.dtype).min
+        maximum = hidden_states.masked_fill(~order.mask[..., None], lowest).amax(1)
+        maximum = maximum.masked_fill(order.lengths[:, None] == 0, 0)
+        mean = hidden_states.sum(1) / order.lengths.clamp(min=1)[:, None]
+        return torch.cat((maximum, mean.to(maximum.dtype)), dim=-1)
+
+
+class BrnnPreTrainedModel(PreTrainedModel):
+    config_class = BrnnConfig
+    base_model_prefix = "brnn"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["BrnnLayer"]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Recurrent matrices start orthogonal gate by gate (Saxe et al., 2014), input matrices Glorot-uniform (Glorot
+        and Bengio, 2010), the LSTM's forget bias at 1 (Jozefowicz et al., 2015), other biases and the padding row at
+        0, embeddings and classifiers normal with `initializer_range`. Weights that were loaded are left alone."""
+        if isinstance(module, nn.RNNBase):
+            for name, parameter in module.named_parameters():
+                if not getattr(parameter, "_is_hf_initialized", False):
+                    self._init_recurrent_parameter(module, name, parameter.data)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding) and not getattr(module.weight, "_is_hf_initialized", False):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+            if module.padding_idx is not None:
+                nn.init.zeros_(module.weight.data[module.padding_idx])
+
+    def _init_recurrent_parameter(self, module: nn.RNNBase, name: str, value: torch.Tensor) -> None:
+        gates = value.split(module.hidden_size)
+        if name.startswith("weight_hh"):
+            for gate in gates:
+                gate.copy_(nn.init.orthogonal_(torch.empty_like(gate, dtype=torch.float32)))
+        elif name.startswith("weight_ih"):
+            for gate in gates:
+                nn.init.xavier_uniform_(gate)
+        else:
+            nn.init.zeros_(value)
+            if isinstance(module, nn.LSTM) and name.startswith("bias_ih"):
+                nn.init.ones_(gates[1])
+
+
+class BrnnModel(BrnnPreTrainedModel):
+    """Embeddings, bidirectional recurrent layers and pooling, without a head."""
+
+    _keys_to_ignore_on_load_unexpected = [r"^(token_)?classifier\."]
+
+    def __init__(self, config: BrnnConfig) -> None:
+        super().__init__(config)
+        self.embeddings = BrnnEmbeddings(config)
+        self.encoder = BrnnEncoder(config)
+        self.pooler = BrnnPooler(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.embeddings.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.embeddings.word_embeddings = value
+
+    def forward(
+        self,
+        input_ids: Optional[torch.Tensor] = None,
+        attention_mask: Optional[torch.Tensor] = None,
+        inputs_embeds: Optional[torch.Tensor] = None,
+        output_hidden_states: Optional[bool] = None,
+        return_dict: Optional[bool] = None,
+    ) -> Union[tuple, BaseModelOutputWithPooling]:
+        """Encodes a batch of texts. Padding on either side, of any length, never changes a result.
+
+        Args:
+            input_ids: `(batch_size, sequence_length)` token ids.
+            attention_mask: `(batch_size, sequence_length)`, 1 at real tokens and 0 at padding. Without it, ids equal to
+                `config.pad_token_id` are padding; with `inputs_embeds`, nothing is.
+            inputs_embeds: `(batch_size, sequence_length, embedding_size)` instead of `input_ids`.
+            output_hidden_states: Whether to return the embeddings and the output of every layer too.
+            return_dict: Whether to return a `BaseModelOutputWithPooling` or a tuple.
+
+        Returns:
+            `last_hidden_state` `(batch_size, sequence_length, 2 * hidden_size)`, zero at padding; `pooler_output`
+            `(batch_size, 2 * hidden_size)` with pooling `"last"`, `(batch_size, 4 * hidden_size)` with `"max_mean"`;
+            `hidden_states`, if asked for, `num_hidden_layers + 1` tensors `(batch_size, sequence_length, channels)`.
+
+        Raises:
+            ValueError: Both or neither of `input_ids` and `inputs_embeds` are given, or `attention_mask` has another
+                shape than they have.
+        """
+        inputs = inputs_embeds if input_ids is None else input_ids
+        if inputs is None or (input_ids is not None and inputs_embeds is not None):
+            raise ValueError("Give exactly one of input_ids and inputs_embeds.")
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        if return_dict is None:
+            return_dict = self.config.return_dict
+
+        batch_shape = inputs.shape[:2]
+        if attention_mask is None and input_ids is not None:
+            attention_mask = input_ids.ne(self.config.pad_token_id)
+        elif attention_mask is None:
+            attention_mask = torch.ones(batch_shape, device=inputs.device)
+        if attention_mask.shape != batch_shape:
+            raise ValueError(
+                f"attention_mask has shape {tuple(attention_mask.shape)}, but the batch is {tuple(batch_shape)}."
+            )
+
+        sequence_length = batch_shape[1]
+        if sequence_length == 0:
+            # All texts are empty: one padding token stands in for nothing.
+            attention_mask = attention_mask.new_zeros(len(inputs), 1)
+            if input_ids is not None:
+                input_ids = torch.full_like(attention_mask, self.config.pad_token_id, dtype=torch.long)
+            else:
+                inputs_embeds = inputs.new_zeros(len(inputs), 1, inputs.shape[2])
+
+        order = TokenOrder.from_attention_mask(attention_mask)
+        embeddings = take(self.embeddings(input_ids, inputs_embeds), order.to_front)
+        all_hidden_states = self.encoder(embeddings, order)
+        pooled_output = self.pooler(all_hidden_states[-1], order)
+        wanted_states = all_hidden_states if output_hidden_states else all_hidden_states[-1:]
+        hidden_states = tuple(take(states, order.to_original)[:, :sequence_length] for states in wanted_states)
+
+        output = BaseModelOutputWithPooling(
+            last_hidden_state=hidden_states[-1],
+            pooler_output=pooled_output,
+            hidden_states=hidden_states if output_hidden_states else None,
+        )
+        return output if return_dict else output.to_tuple()
+
+
+class BrnnForSequenceClassification(BrnnPreTrainedModel):
+    """A bidirectional recurrent classifier of whole texts: pooling, dropout and one linear layer."""
+
+    def __init__(self, config: BrnnConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.brnn = BrnnModel(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(self.brnn.pooler.output_size, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Optional[torch.Tensor] = None,
+        attention_mask: Optional[torch.Tensor] = None,
+        inputs_embeds: Optional[torch.Tensor] = None,
+        labels: Optional[torch.Tensor] = None,
+        output_hidden_states: Optional[bool] = None,
+        return_dict: Optional[bool] = None,
+    ) -> Union[tuple, SequenceClassifierOutput]:
+        """Scores a batch of texts.
+
+        Args:
+            labels: As `config.problem_type` says: `"single_label_classification"`, `(batch_size,)` class ids (cross
+                entropy); `"multi_label_classification"`, `(batch_size, num_labels)` floats of 0 and 1 (binary cross
+                entropy); `"regression"`, `(batch_size,)` or `(batch_size, num_labels)` floats (mean squared error).
+                Where it is None, the first labels decide: one label means regression, integers mean a single label,
+                others several.
+
+        The other arguments are those of `BrnnModel.forward`.
+
+        Returns:
+            `loss` (if `labels` are given), `logits` `(batch_size, num_labels)` and, if asked for, `hidden_states`.
+        """
+        if return_dict is None:
+            return_dict = self.config.return_dict
+        outputs = self.brnn(
+            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
+        )
+        logits = self.classifier(self.dropout(outputs.pooler_output))
+        output = SequenceClassifierOutput(
+            loss=None if labels is None else self._loss(logits, labels),
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+        )
+        return output if return_dict else output.to_tuple()
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.config.problem_type is None:
+            if self.num_labels == 1:
+                self.config.problem_type = "regression"
+            elif labels.dtype in (torch.long, torch.int):
+                self.config.problem_type = "single_label_classification"
+            else:
+                self.config.problem_type = "multi_label_classification"
+        if self.config.problem_type == "regression":
+            return nn.functional.mse_loss(logits.float().reshape(labels.shape), labels.float())
+        if self.config.problem_type == "single_label_classification":
+            return nn.functional.cross_entropy(logits, labels.view(-1).long())
+        return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+
+
+class BrnnForTokenClassification(BrnnPreTrainedModel):
+    """A label for every token: O_t = H_t W + b, with H_t the joined forward and backward state."""
+
+    def __init__(self, config: BrnnConfig) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.brnn = BrnnModel(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.token_classifier = nn.Linear(2 * config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Optional[torch.Tensor] = None,
+        attention_mask: Optional[torch.Tensor] = None,
+        inputs_embeds: Optional[torch.Tensor] = None,
+        labels: Optional[torch.Tensor] = None,
+        output_hidden_states: Optional[bool] = None,
+        return_dict: Optional[bool] = None,
+    ) -> Union[tuple, TokenClassifierOutput]:
+        """Scores every token of a batch of texts.
+
+        Args:
+            labels: `(batch_size, sequence_length)` class ids for the cross entropy; -100 is left out of it.
+
+        The other arguments are those of `BrnnModel.forward`.
+
+        Returns:
+            `loss` (if `labels` are given), `logits` `(batch_size, sequence_length, num_labels)` and, if asked for,
+            `hidden_states`.
+        """
+        if return_dict is None:
+            return_dict = self.config.return_dict
+        outputs = self.brnn(
+            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
+        )
+        logits = self.token_classifier(self.dropout(outputs.last_hidden_state))
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten().long())
+        output = TokenClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        return output if return_dict else output.to_tuple()

@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import numpy as np
+from conftest import run_python
+from huggingface_hub import ModelCard
+
+from hf_brnn import PRETRAINED
+from hf_brnn.behaviour import behaviour_table
+from hf_brnn.hub import pushed_files
+from hf_brnn.onnx import OnnxClassifier
+from hf_brnn.scoring import TorchClassifier
+
+USE = """
+import hf_brnn
+from transformers import pipeline
+classifier = pipeline("text-classification", model=hf_brnn.PRETRAINED)
+print([(answer["label"], round(answer["score"], 4)) for answer in classifier(["so happy today", "worst day ever"])])
+"""
+FOLDER = Path(PRETRAINED)
+
+
+def test_the_shipped_folder_is_whole_and_small():
+    assert sum((FOLDER / file).stat().st_size for file in pushed_files(FOLDER)) <= 8 * 2**20
+
+
+def test_its_code_is_that_of_the_package():
+    for name in ("configuration_brnn.py", "modeling_brnn.py", "handler.py"):
+        assert (FOLDER / name).read_bytes() == (FOLDER.parent.parent / name).read_bytes()
+
+
+def test_it_answers_without_network_and_without_trusted_code(tmp_path):
+    process = run_python("-c", USE, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
+    (happy, sure), (worst, as_sure) = eval(process.stdout.strip().splitlines()[-1])
+    assert (happy, worst) == ("POSITIVE", "NEGATIVE")
+    assert min(sure, as_sure) > 0.8
+
+
+def test_no_word_of_it_is_a_name():
+    vocabulary = json.loads((FOLDER / "tokenizer.json").read_text())["model"]["vocab"]
+    assert "<user>" in vocabulary
+    assert not [word for word in vocabulary if "@" in word and len(word) > 1 and word[0] == "@"]
+
+
+def test_it_passes_the_checks_of_behaviour_that_it_must_and_most_others():
+    rates = behaviour_table(TorchClassifier(PRETRAINED))[0]["pass rate"]
+    for capability in ("@names", "addresses", "case", "repeated punctuation", "outer white space"):
+        assert rates[capability] == 1, capability
+    assert rates["plain words"] > 0.9
+    assert rates["negation"] > 0.8
+
+
+def test_its_graph_agrees_with_its_weights():
+    texts = ["so happy today", "worst day ever", "", "not bad at all"]
+    difference = OnnxClassifier(PRETRAINED)(texts) - TorchClassifier(PRETRAINED)(texts)
+    assert np.abs(difference).max() < 0.03
+
+
+def test_its_card_reports_its_metrics():
+    metrics = json.loads((FOLDER / "metrics.json").read_text())["test"]
+    card = ModelCard.load(FOLDER / "README.md")
+    reported = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert reported["accuracy"] == round(metrics["accuracy"], 4)
+    assert metrics["calibration_error"] <= 0.015
+    assert card.data.license == "apache-2.0"
+    assert card.data.datasets == ["stanfordnlp/sentiment140"]
