@@ -89,16 +89,23 @@ def check_output_folder(folder: Path) -> None:
     FileExistsError: `folder` holds anything other than a saved folder, which saving would replace.
     """
     if folder.is_dir():
-        others = sorted(path.name for path in folder.iterdir() if path.name not in SAVED_NAMES | {"__pycache__"})
-        if (folder / "config.json").exists() and not is_brnn_config(folder / "config.json"):
-            others.insert(0, "config.json of another model")
-        if others:
+        config = folder / "config.json"
+        names = [path.name for path in folder.iterdir() if path.name != "__pycache__"]
+        if others := foreign_names(names, config if config.exists() else None):
             raise FileExistsError(
                 f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
                 "choose another --output_dir."
             )
     elif folder.exists():
         raise FileExistsError(f"{folder} is a file: choose another --output_dir.")
+
+
+def foreign_names(names: list[str], config: Optional[Path]) -> list[str]:
+    """Those of a folder's files that don't belong to a saved folder; `config` is its config.json, if it has one."""
+    others = sorted(name for name in names if Path(name).parts[0] not in SAVED_NAMES)
+    if config is not None and not is_brnn_config(config):
+        others.insert(0, "config.json of another model")
+    return others
 
 
 def is_brnn_config(path: Path) -> bool:
@@ -218,11 +225,10 @@ def prepare_repository(repo_id: str, private: Optional[bool], revision: Optional
     repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
     branches = [branch.name for branch in api.list_repo_refs(repo_id).branches]
     branch = "main" if revision is None else revision
-    there = api.list_repo_files(repo_id, revision=branch if branch in branches else "main")
-    others = sorted(name for name in there if Path(name).parts[0] not in SAVED_NAMES | {".gitattributes"})
-    if "config.json" in there and not is_brnn_config(Path(api.hf_hub_download(repo_id, "config.json"))):
-        others.insert(0, "config.json of another model")
-    if others:
+    held = branch if branch in branches else "main"
+    names = [name for name in api.list_repo_files(repo_id, revision=held) if name != ".gitattributes"]
+    config = Path(api.hf_hub_download(repo_id, "config.json", revision=held)) if "config.json" in names else None
+    if others := foreign_names(names, config):
         raise FileExistsError(
             f"{repo_id} on the Hub holds something else: {', '.join(others[:5])}. Pushing would remove it: choose "
             "another repository."

@@ -189,6 +189,16 @@ def test_another_model_of_the_hub_is_left_alone(server, small_folder):
     assert pushed(server) == files
 
 
+def test_another_model_on_the_branch_is_left_alone_too(server, small_folder):
+    push(small_folder)
+    push(small_folder, "--revision", "v1")
+    files = {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights", "README.md": b"mine"}
+    server.repositories["alice/tweets"].add_commit("v1", "mine", files)
+    process = push(small_folder, "--revision", "v1", check=False)
+    assert "config.json of another model" in process.stderr
+    assert pushed(server, "v1") == files
+
+
 @pytest.mark.parametrize("request_line", ["POST .*/commit/", "PUT /objects/"])
 def test_a_lost_connection_shows_no_half_and_a_second_call_completes(server, small_folder, request_line):
     server.broken = request_line
