@@ -44,8 +44,10 @@ SAVED_NAMES = {
 
 PUSH_ERRORS = (OSError, ValueError, RuntimeError, httpx2.TransportError)
 
+WIDGET_TEXTS = ("I do not recommend this product", "so happy with it, works great", "the train was late again, ugh")
 CARD_TEMPLATE = Path(__file__).parent / "model_card.md"
 ENDPOINT_HANDLER = Path(__file__).parent / "handler.py"
+PEERS_MARK = "<!-- peers -->"
 CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
 
 
@@ -61,6 +63,7 @@ class TrainingReport:
         config: The `config` of the run's `Arguments`.
         seconds: Wall time of the training.
         processor: What it ran on, as `describe_processor` says it.
+        watts: The power that `assumed_watts` takes for it.
         versions: Versions of the libraries by name.
     """
 
@@ -71,6 +74,7 @@ class TrainingReport:
     config: dict[str, Any]
     seconds: float
     processor: str
+    watts: int
     versions: dict[str, str]
 
     @property
@@ -329,6 +333,7 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
         metrics=["accuracy", "f1", "precision", "recall", "roc_auc"],
         model_name=name if results else None,
         eval_results=results or None,
+        widget=[{"text": text} for text in WIDGET_TEXTS] if is_sentiment140 or is_sample else None,
     )
     return ModelCard.from_template(
         data,
@@ -342,3 +347,17 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
         report=report,
         yaml_config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
     )
+
+
+def add_peers(folder: Path, table: str) -> None:
+    """Puts a Markdown table of peers on the same rows into the card of a saved folder, in place of an earlier one.
+
+    Raises:
+        ValueError: The card has no mark to put it at.
+    """
+    path = folder / "README.md"
+    before, *rest = path.read_text(encoding="utf-8").split(PEERS_MARK)
+    if len(rest) not in (1, 2):
+        raise ValueError(f"{path}: no line {PEERS_MARK} to put the table of peers at.")
+    text = f"{before}{PEERS_MARK}\n{table}\n{PEERS_MARK}{rest[-1]}"
+    path.write_text(text, encoding="utf-8")

@@ -24,7 +24,8 @@ NORMALIZATIONS = (
     # An address: with its scheme, with www, or a bare host under a common top-level domain.
     (r"(https?://|www\.)\S+|\b[a-z0-9][a-z0-9.-]*\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
     (r"@[a-z0-9_]+", USER_TOKEN),
-    # Two of three or more equal letters stay, one of a mark or a pair of marks: loooove and looove, ! and !!! read alike.
+    # Two of three or more equal letters stay, one of equal marks or pairs of marks: looove and loooove, ! and !!! read
+    # alike.
     (r"(\p{L})(?=\1\1)|(\p{P}{1,2})(?=\2)", ""),
     # Every digit becomes 0, but for the 3 of a heart: <3 and </3.
     (r"(?<!<)(?<!</)[0-9]", "0"),

@@ -1,12 +1,14 @@
 """Training: its arguments, its data, the trainer and the curves."""
 
 import argparse
+import ctypes
 import difflib
 import json
 import logging
 import math
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -42,6 +44,10 @@ logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 LAST_CHECKPOINT = "last"
+CURVES = "curves.png"
+DATA_FOLDER = "data"
+# Parameters of glibc's mallopt, as in its malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Arguments that name folders and accounts, or say how a run was started and where it went: with those of `hub_`, they
 # are no part of a configuration that others use.
 LOCAL_ARGUMENTS = ("output_dir", "logging_dir", "run_name", "resume_from_checkpoint", "push_to_hub")
@@ -232,12 +238,19 @@ class PreparedData:
     summary: str
 
 
-def use_all_cores(training_args: BrnnTrainingArguments) -> None:
-    """Shares the cores that this run may use among its processes; `accelerate launch` alone gives each of them one
-    thread. More threads than cores would wait for each other most of the time."""
+def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
+    """Sets up a training on CPUs.
+
+    The cores that this run may use are shared among its processes; `accelerate launch` alone gives each of them one
+    thread, and more threads than cores would wait for each other most of the time. glibc keeps more of the memory that
+    a step frees; by default it gives large blocks back, to have them from the system page by page in the next step.
+    """
     if training_args.device.type == "cpu":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         torch.set_num_threads(max(1, joblib.cpu_count() // processes))
+        if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+            libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes
+            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def resolved_precision(training_args: BrnnTrainingArguments) -> str:
@@ -251,6 +264,12 @@ def describe_processor(training_args: BrnnTrainingArguments) -> str:
     else:
         processor = f"{torch.get_num_threads()} threads of {torch.cpu.get_capabilities().get('cpu_name', 'a CPU')}"
     return f"{training_args.world_size} x {processor}, {resolved_precision(training_args)}"
+
+
+def assumed_watts(training_args: BrnnTrainingArguments) -> int:
+    """The power of all devices: 10 W for a CPU thread, 700 W (the limit of an H100 or H200) for a GPU."""
+    device = 10 * torch.get_num_threads() if training_args.device.type == "cpu" else 700 * max(1, training_args.n_gpu)
+    return training_args.world_size * device
 
 
 def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:
@@ -451,7 +470,7 @@ def build_trainer(
             "validation_size, or switch them off."
         )
     config = model_args.to_config(len(data.tokenizer), data_args.class_names)
-    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / "curves.png", evaluated)]
+    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
     torch.manual_seed(training_args.seed)
@@ -503,9 +522,14 @@ def check_vocabulary(checkpoint: str, tokenizer_folder: Path) -> None:
 
 
 def remove_checkpoints(folder: str) -> None:
-    """Removes the checkpoints of a run that has ended: the best one is in the saved folder."""
-    for checkpoint in Path(folder).glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+    """Removes what a run that has ended needs no more: checkpoints, tokenized data and the curves, of which the saved
+    folder has its own. Logs, as those of tensorboard, stay."""
+    for path in Path(folder).iterdir():
+        if path.is_dir() and (path.name == DATA_FOLDER or path.name.startswith("checkpoint-")):
+            shutil.rmtree(path)
+    (Path(folder) / CURVES).unlink(missing_ok=True)
+    if not any(Path(folder).iterdir()):
+        Path(folder).rmdir()
 
 
 def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:

@@ -40,6 +40,7 @@ from transformers import pipeline
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.batching import LengthGroupedSampler, TokenizedTexts, tokenize
 from hf_brnn.data import DataArguments, load_rows, split_rows
+from hf_brnn.hub import add_peers
 from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx
 from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
 from hf_brnn.scoring import TorchClassifier
@@ -60,6 +61,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--held_out_files", nargs="+", help="As scripts/train.py has it (accuracy, ablation).")
     parser.add_argument("--seeds", type=int, default=5, help="Trainings of the recipe (accuracy, ablation).")
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), help="Train these peers only (accuracy).")
+    parser.add_argument("--update_card", action="store_true", help="Write the peers into the model's card (accuracy).")
     parser.add_argument("--validation_rows", type=int, default=4_000, help="Rows to measure on (ablation).")
     parser.add_argument("--rounds", type=int, default=5, help="Every figure is the median of so many rounds.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="Rows that predict.py scores.")
@@ -71,11 +73,18 @@ def main(argv: list[str]) -> None:
         parser.error(f"{args.benchmark} needs --model")
     if args.benchmark in ("accuracy", "ablation") and not args.config:
         parser.error(f"{args.benchmark} needs --config")
+    if args.update_card and (args.benchmark != "accuracy" or not args.model):
+        parser.error("--update_card needs accuracy and --model")
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     tables = BENCHMARKS[args.benchmark](args)
     report(args, argv, tables)
+    if args.update_card:
+        title, rows = next(iter(tables.items()))
+        add_peers(
+            args.model, f"\nPeers on the same rows ({title}), by `scripts/benchmark.py accuracy`:\n\n{markdown(rows)}\n"
+        )
 
 
 def report(args: argparse.Namespace, argv: list[str], tables: dict[str, Table]) -> None:
@@ -90,19 +99,18 @@ def report(args: argparse.Namespace, argv: list[str], tables: dict[str, Table]) 
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     lines = [f"{about['date']}, {about['machine']}, Python {about['python']}, {versions}", "", f"`{about['command']}`"]
     for title, rows in tables.items():
-        cells = [{name: show(value) for name, value in row.items()} for row in rows]
-        lines += [
-            "",
-            f"**{title}**",
-            "",
-            pd.DataFrame(cells).fillna("").to_markdown(index=False, disable_numparse=True),
-        ]
+        lines += ["", f"**{title}**", "", markdown(rows)]
     text = "\n".join(lines) + "\n"
     print(text)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     (args.output_dir / f"{args.benchmark}.md").write_text(text, encoding="utf-8")
     results = json.dumps(about | {"tables": tables}, indent=2) + "\n"
     (args.output_dir / f"{args.benchmark}.json").write_text(results, encoding="utf-8")
+
+
+def markdown(rows: Table) -> str:
+    cells = [{name: show(value) for name, value in row.items()} for row in rows]
+    return pd.DataFrame(cells).fillna("").to_markdown(index=False, disable_numparse=True)
 
 
 def show(value: object) -> str:

@@ -1,9 +1,9 @@
-"""Loads a saved folder in environments with other transformers versions and compares what they give.
+"""Loads a saved folder with other transformers versions, from the disk and from a Hub, and compares what they give.
 
 python scripts/compat.py [--model runs/quickstart] [--versions 4.48.3 4.57.6]
 
-Each version gets an environment of its own under .venv-compat; hf_brnn is in none of them. Without --model, the
-quickstart is trained first.
+Each version is installed under .venv-compat; hf_brnn is kept from all of them. The Hub is a server on loopback. Without
+--model, the quickstart is trained first.
 """
 
 import argparse
@@ -12,14 +12,18 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 REPOSITORY = Path(__file__).parent.parent
-TORCH = version("torch").partition("+")[0]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from hub_server import HubServer  # noqa: E402
+
+REPO_ID = "alice/tweets"
+# optimum's ONNX classes need transformers below 4.58. Installed without what they require: torch is there.
+OPTIMUM = {"4.57.6": ["optimum==2.1.0", "optimum-onnx==0.1.0"]}
 
 
 def main(argv: list[str]) -> None:
@@ -27,36 +31,56 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--versions", nargs="+", default=["4.48.3", "4.57.6"])
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
+    server = HubServer()
+    with tempfile.TemporaryDirectory() as home:
+        hub = {"HF_ENDPOINT": server.endpoint, "HF_HOME": home, "HF_TOKEN": "alice", "HF_HUB_DISABLE_XET": "1"}
         model = args.model
         if model is None:
-            model = Path(folder) / "quickstart"
-            train = [sys.executable, "scripts/train.py", f"--output_dir={model}"]
-            subprocess.run(train, cwd=REPOSITORY, check=True, stderr=subprocess.DEVNULL)
-        expected = use(Path(sys.executable), model.resolve())
-        for transformers_version in args.versions:
-            compare(expected, use(environment(transformers_version), model.resolve()))
+            model = Path(home) / "quickstart"
+            run("scripts/train.py", f"--output_dir={model}")
+            run("scripts/export_onnx.py", model)
+        run("scripts/push_to_hub.py", model, "--repo_id", REPO_ID, **hub)
+        expected = use(model.resolve())
+        for version in args.versions:
+            packages = {"PYTHONPATH": str(installed(version))}
+            compare(expected, use(model.resolve(), HF_HUB_OFFLINE="1", **packages), "the folder")
+            with tempfile.TemporaryDirectory() as cache:
+                pulled = packages | hub | {"HF_HOME": cache}
+                compare(expected, use(REPO_ID, **pulled), "the Hub")
+                compare(expected, use(REPO_ID, HF_HUB_OFFLINE="1", **pulled), "the cache, offline")
 
 
-def environment(transformers_version: str) -> Path:
-    """The Python of an environment with torch and this version of transformers, made if there is none."""
-    folder = REPOSITORY / ".venv-compat" / transformers_version
+def run(*arguments: object, **environment: str) -> None:
+    subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=os.environ | environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def installed(version: str) -> Path:
+    """A folder with this version of transformers and what it requires, to be put before those of this environment."""
+    folder = REPOSITORY / ".venv-compat" / version
     ready = folder / "ready"
     if not ready.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        packages = [f"torch=={TORCH}", f"transformers=={transformers_version}", "numpy"]
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *packages], check=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", f"--target={folder}"]
+        subprocess.run([*install, f"transformers=={version}", "numpy"], check=True, stderr=subprocess.DEVNULL)
+        if version in OPTIMUM:
+            subprocess.run([*install, "--no-deps", *OPTIMUM[version]], check=True)
         ready.touch()
-    return folder / "bin" / "python"
+    return folder
 
 
-def use(python: Path, model: Path) -> dict:
+def use(model: object, **environment: str) -> dict:
     """What tests/use_saved_folder.py prints, run in a new folder with an empty code cache."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.run(
-            [python, REPOSITORY / "tests" / "use_saved_folder.py", model],
+            [sys.executable, REPOSITORY / "tests" / "use_saved_folder.py", str(model)],
             cwd=folder,
-            env=os.environ | {"HF_MODULES_CACHE": folder, "HF_HUB_OFFLINE": "1"},
+            env=os.environ | {"HF_MODULES_CACHE": folder} | environment,
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,15 +88,17 @@ def use(python: Path, model: Path) -> dict:
     return json.loads(process.stdout)
 
 
-def compare(expected: dict, found: dict) -> None:
+def compare(expected: dict, found: dict, source: str) -> None:
     assert found["input_ids"] == expected["input_ids"], "other token ids"
     assert found["labels"] == expected["labels"], "other labels"
-    difference = np.abs(np.subtract(found["logits"], expected["logits"])).max()
-    assert difference < 1e-5, f"logits differ by {difference}"
-    print(
-        f"transformers {found['transformers']}: {found['tokenizer_class']}, the same token ids and labels, logits "
-        f"within {difference:.1e} of transformers {expected['transformers']}"
-    )
+    for name in ("logits", "onnx_logits"):
+        if name in found:
+            difference = np.abs(np.subtract(found[name], expected["logits"])).max()
+            assert difference < 1e-5, f"{name} differ by {difference}"
+            print(
+                f"transformers {found['transformers']}, from {source}: {found['tokenizer_class']}, the same token ids "
+                f"and labels, {name} within {difference:.1e} of transformers {expected['transformers']}"
+            )
 
 
 if __name__ == "__main__":

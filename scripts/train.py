@@ -23,6 +23,8 @@ from hf_brnn.hub import (
     save_folder,
 )
 from hf_brnn.training import (
+    DATA_FOLDER,
+    assumed_watts,
     build_trainer,
     check_vocabulary,
     checkpoint_to_resume,
@@ -30,9 +32,9 @@ from hf_brnn.training import (
     epoch_history,
     measure,
     parse_arguments,
+    prepare_cpu,
     prepare_data,
     remove_checkpoints,
-    use_all_cores,
 )
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
@@ -43,7 +45,7 @@ def main(argv: list[str]) -> None:
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     is_main = training_args.process_index == 0
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
-    use_all_cores(training_args)
+    prepare_cpu(training_args)
 
     folder = Path(training_args.output_dir)
     check_output_folder(folder)
@@ -60,12 +62,13 @@ def main(argv: list[str]) -> None:
     checkpoint = checkpoint_to_resume(training_args)
 
     start = time.perf_counter()
-    data = prepare_data(data_args, training_args, Path(training_args.output_dir) / "data")
+    data_folder = Path(training_args.output_dir) / DATA_FOLDER
+    data = prepare_data(data_args, training_args, data_folder)
     if is_main:
         print(data.summary)
         print(f"training on {describe_processor(training_args)}")
     if checkpoint:
-        check_vocabulary(checkpoint, Path(training_args.output_dir) / "data" / "tokenizer")
+        check_vocabulary(checkpoint, data_folder / "tokenizer")
     trainer = build_trainer(model_args, data_args, training_args, data)
     trainer.train(resume_from_checkpoint=checkpoint)
     seconds = time.perf_counter() - start
@@ -88,13 +91,16 @@ def main(argv: list[str]) -> None:
             config=config,
             seconds=seconds,
             processor=describe_processor(training_args),
+            watts=assumed_watts(training_args),
             versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
         )
         save_folder(folder, model, data.tokenizer, report, training_args.save_half)
         remove_checkpoints(training_args.output_dir)
         if measured:
             print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
-        print(f"Saved {folder}.")
+        print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")
+        if Path(training_args.output_dir).exists():
+            print(f"Logs are in {training_args.output_dir}.")
         if push_to_hub:
             print(f"Pushed {push_folder(folder, repo_id, *hub)}")
 

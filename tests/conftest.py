@@ -9,6 +9,14 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 
 
+def pytest_configure(config):
+    """Each worker of pytest-xdist and its processes keep to one core: threads of several would wait for each other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
 def run_python(*arguments, cwd=REPOSITORY, check=True, **environment):
     """Runs Python in a new process and returns it when it has ended."""
     process = subprocess.run(

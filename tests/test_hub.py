@@ -10,7 +10,7 @@ from conftest import run_python
 from safetensors.torch import load_file
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.hub import TrainingReport, build_card, check_output_folder, replacing, save_folder
+from hf_brnn.hub import TrainingReport, add_peers, build_card, check_output_folder, replacing, save_folder
 from hf_brnn.tokenization import train_tokenizer
 from hf_brnn.training import Measured
 
@@ -41,6 +41,7 @@ def make_report(**config):
         config={"data_files": None, "dataset_name": "sample", "dataset_split": "train"} | config,
         seconds=12.3,
         processor="1 x CPU, fp32",
+        watts=10,
         versions={"torch": "2"},
     )
 
@@ -133,6 +134,21 @@ def test_the_card_of_the_hub_data_set_names_it():
     assert card.data.datasets == ["stanfordnlp/sentiment140"]
     assert "demonstration" not in card.text
     assert "emoticons" in card.text
+
+
+def test_the_table_of_peers_replaces_an_earlier_one(tmp_path):
+    save(tmp_path / "model", 1)
+    card = tmp_path / "model" / "README.md"
+    without = card.read_text()
+    add_peers(tmp_path / "model", "| first |")
+    add_peers(tmp_path / "model", "| second |")
+    text = card.read_text()
+    assert "| first |" not in text
+    assert [line for line in text.splitlines() if line not in without.splitlines()] == ["| second |"]
+    card.write_text("a card of my own")
+    with pytest.raises(ValueError, match="peers"):
+        add_peers(tmp_path / "model", "| third |")
+    assert card.read_text() == "a card of my own"
 
 
 def test_an_undefined_metric_is_left_out_of_the_metadata(tmp_path):

@@ -80,19 +80,21 @@ def test_the_card_is_read_and_holds_the_measured_metrics(saved_folder):
     assert measured == {
         name: pytest.approx(metrics[name], abs=1e-4) for name in ("accuracy", "f1", "precision", "recall", "roc_auc")
     }
+    assert [set(example) for example in data.widget] == [{"text"}] * 3
     assert f"{metrics['accuracy']:.4f}" in card.text
     assert "demonstration" in card.text
     assert "{{" not in card.text and "{%" not in card.text
-    for part in ("## Use", "## Results", "curves.png", "## Training", "## Limits and biases"):
+    for part in ("pipeline(", "AutoModel", "OnnxClassifier(", "@huggingface/transformers", "curves.png",
+                 "reliability.png", "accelerate launch", "Wh.", "## Limits and biases"):  # fmt: skip
         assert part in card.text
 
 
-def test_the_snippets_of_the_card_run(saved_folder):
-    text = (saved_folder / "README.md").read_text()
+def test_the_snippets_of_the_card_run(exported_folder, tmp_path):
+    shutil.copytree(exported_folder, tmp_path / "quickstart")
+    text = (exported_folder / "README.md").read_text()
     snippets = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-    assert len(snippets) == 2
-    for snippet in snippets:
-        run_python("-c", snippet, cwd=saved_folder.parent)
+    assert len(snippets) == 3
+    run_python("-c", "\n".join(snippets), cwd=tmp_path)
 
 
 def test_the_resolved_configuration_can_be_trained_again(saved_folder, tmp_path):

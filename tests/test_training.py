@@ -1,9 +1,11 @@
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 import yaml
 from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hf_brnn.batching import LengthGroupedSampler
 from hf_brnn.data import load_rows, split_rows
@@ -103,9 +106,9 @@ def test_there_are_no_more_threads_than_cores_that_the_process_may_use(tmp_path)
     code = f"""
 import os
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-from hf_brnn.training import BrnnTrainingArguments, describe_processor, use_all_cores
+from hf_brnn.training import BrnnTrainingArguments, describe_processor, prepare_cpu
 training_args = BrnnTrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True)
-use_all_cores(training_args)
+prepare_cpu(training_args)
 print(describe_processor(training_args))
 """
     assert run_python("-c", code).stdout.startswith("1 x 1 threads of ")
@@ -310,3 +313,25 @@ def test_two_processes_without_dropout_give_the_weights_of_one(tmp_path):
         load_file(tmp_path / "two" / "model.safetensors"), load_file(tmp_path / "one" / "model.safetensors"),
         atol=1e-4, rtol=0,
     )  # fmt: skip
+
+
+def test_a_training_is_watched_with_tensorboard(tmp_path):
+    process = train(tmp_path / "run", *SHORT, "--report_to", "tensorboard")
+    logs = Path(f"{tmp_path}/run.checkpoints")
+    assert f"Logs are in {logs}" in process.stdout
+    assert [path.name for path in logs.iterdir()] == ["runs"]
+    events = EventAccumulator(str(next(logs.rglob("events.out.tfevents.*")).parent)).Reload()
+    history = json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]
+    for tag, name in (("train/accuracy", "accuracy"), ("eval/loss", "eval_loss")):
+        assert [event.value for event in events.Scalars(tag)] == pytest.approx([entry[name] for entry in history])
+
+
+def test_a_training_is_watched_with_trackio(tmp_path):
+    arguments = ("--report_to", "trackio", "--project", "tweets")
+    train(tmp_path / "run", *SHORT, *arguments, TRACKIO_DIR=str(tmp_path / "trackio"))
+    history = json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]
+    with closing(sqlite3.connect(tmp_path / "trackio" / "tweets.db")) as database:
+        logged = [json.loads(metrics) for (metrics,) in database.execute("SELECT metrics FROM metrics ORDER BY id")]
+    found = [entry["eval/accuracy"] for entry in logged if "eval/accuracy" in entry]
+    assert found == pytest.approx([entry["eval_accuracy"] for entry in history])
+    assert not Path(f"{tmp_path}/run.checkpoints").exists()

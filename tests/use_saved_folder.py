@@ -1,10 +1,12 @@
 """Loads a saved folder as a stranger does, and prints what it gives as json.
 
-python use_saved_folder.py FOLDER
+python use_saved_folder.py FOLDER_OR_REPOSITORY
 
-Runs in any environment with torch and transformers; hf_brnn is kept from being imported.
+Runs in any environment with torch and transformers; hf_brnn is kept from being imported. Where there is optimum, its
+ONNX classifier is used too.
 """
 
+import importlib.util
 import json
 import sys
 
@@ -61,17 +63,21 @@ def main(folder):
             assert abs(result["score"] - score) < 1e-5, (result, score)
             assert result["label"] == names[label], (result, label)
 
-    print(
-        json.dumps(
-            {
-                "transformers": transformers.__version__,
-                "tokenizer_class": type(tokenizer).__name__,
-                "input_ids": [tokenizer(text)["input_ids"] for text in TEXTS],
-                "logits": logits.tolist(),
-                "labels": [result["label"] for result in one_by_one],
-            }
+    found = {
+        "transformers": transformers.__version__,
+        "tokenizer_class": type(tokenizer).__name__,
+        "input_ids": [tokenizer(text)["input_ids"] for text in TEXTS],
+        "logits": logits.tolist(),
+        "labels": [result["label"] for result in one_by_one],
+    }
+    if importlib.util.find_spec("optimum"):
+        from optimum.onnxruntime import ORTModelForSequenceClassification
+
+        graph = ORTModelForSequenceClassification.from_pretrained(
+            folder, subfolder="onnx", file_name="model.onnx", trust_remote_code=True
         )
-    )
+        found["onnx_logits"] = graph(**batch).logits.tolist()
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
