@@ -3,9 +3,6 @@
 import { LogLevel, PreTrainedModel, PreTrainedTokenizer, env, softmax } from "@huggingface/transformers";
 import * as Comlink from "comlink";
 
-/** What each word does is found by scoring the text once a word: seconds for a text much longer than this. */
-const MAX_EXPLAINED_WORDS = 100;
-
 env.allowRemoteModels = false;
 env.allowLocalModels = true;
 // These two would keep the old model when the page is published with a new one; the browser's own cache does not.
@@ -35,6 +32,7 @@ async function load(path) {
   if (Object.keys(labels).length < 2 || (problem && problem !== "single_label_classification")) {
     throw new Error(`This page shows one label of several, but the model's problem_type is ${problem}.`);
   }
+  await explain("the first run is slow", 5);
 }
 
 /** Returns for each of a batch of texts the probability of each label. */
@@ -74,15 +72,16 @@ async function classify(texts) {
  * stands in place of the word. All these variants, and the text itself to compare with, are one batch.
  *
  * @param {string} text
+ * @param {number} maxWords Of a text with more words than this, none is replaced.
  * @returns {Promise<{scores: {label: string, score: number}[], pieces: {text: string, effect?: number}[]}>} Every label,
- *   the most probable one first; the text cut into words and the spaces between them. Spaces have no effect, and neither
- *   has any word of a text that is too long.
+ *   the most probable one first; the text cut into words and the spaces between them. Only a word that was replaced has
+ *   an effect.
  */
-async function explain(text) {
+async function explain(text, maxWords) {
   const all = await scores(text);
   const pieces = text.split(/(\p{White_Space}+)/u).map((piece) => ({ text: piece }));
   const words = pieces.filter((piece, index) => index % 2 === 0 && piece.text);
-  if (words.length > 0 && words.length <= MAX_EXPLAINED_WORDS) {
+  if (words.length > 0 && words.length <= maxWords) {
     const without = (word) => pieces.map((piece) => (piece === word ? tokenizer.unk_token : piece.text)).join("");
     const [whole, ...variants] = await probabilities([text, ...words.map(without)]);
     const best = Object.keys(labels).find((index) => labels[index] === all[0].label);

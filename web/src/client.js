@@ -6,6 +6,3 @@ export const classifier = Comlink.wrap(new Worker(new URL("./classifier.js", imp
 
 /** Settles when the model has been loaded, or could not be. */
 export const loaded = classifier.load(new URL(".", document.baseURI).pathname);
-
-/** @param {number} share From 0 to 1. */
-export const percent = (share) => `${(100 * share).toFixed(1)} %`;

@@ -1,7 +1,8 @@
 /** The part of the page that scores pasted lines or the rows of a csv file. */
 
-import { classifier, loaded, percent } from "./client.js";
+import { classifier, loaded } from "./client.js";
 import { readTable, writeTable } from "./csv.js";
+import { attempt, percent } from "./page.js";
 
 const TEXTS_PER_STEP = 50;
 const SHOWN_ROWS = 100;
@@ -18,14 +19,14 @@ const [
 let source = null;
 let isScoring = false;
 
-file.addEventListener("change", () => attempt(() => choose(file.files[0])));
+file.addEventListener("change", () => attempt(problem, () => choose(file.files[0])));
 remove.addEventListener("click", () => {
   setSource(null);
   lines.focus();
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!isScoring) attempt(score);
+  if (!isScoring) attempt(problem, score);
 });
 form.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -37,18 +38,8 @@ form.addEventListener("dragleave", (event) => {
 form.addEventListener("drop", (event) => {
   event.preventDefault();
   form.classList.remove("dropping");
-  if (event.dataTransfer.files.length) attempt(() => choose(event.dataTransfer.files[0]));
+  if (event.dataTransfer.files.length) attempt(problem, () => choose(event.dataTransfer.files[0]));
 });
-
-/** Does what was asked for, or says why it can't be done. */
-async function attempt(action) {
-  problem.textContent = "";
-  try {
-    await action();
-  } catch (error) {
-    problem.textContent = error.message;
-  }
-}
 
 async function choose(newFile) {
   if (!newFile) return;

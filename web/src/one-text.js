@@ -1,30 +1,37 @@
 /** The part of the page that scores a text while it is typed. */
 
-import { classifier, loaded, percent } from "./client.js";
+import { classifier, loaded } from "./client.js";
+import { attempt, percent } from "./page.js";
 
+/** What each word does is found by scoring the text once a word: seconds for a text much longer than this. */
+const MAX_EXPLAINED_WORDS = 100;
 const SPEECH_DELAY_MS = 700;
 
-const [input, answer, label, score, time, bars, words, legend, tooLong, spoken] = [
-  "text", "answer", "label", "score", "time", "bars", "words", "legend", "too-long", "spoken",
+const [input, problem, answer, label, score, time, bars, words, legend, noWords, spoken] = [
+  "text", "text-problem", "answer", "label", "score", "time", "bars", "words", "legend", "no-words", "spoken",
 ].map((id) => document.getElementById(id));
 
 let isScoring = false;
 let speech;
 
 input.addEventListener("input", update);
-loaded.then(update, () => {});
+loaded.then(update, () => {}); // main.js tells of a model that can't be loaded
 
 /** Scores what stands in the box until nothing has changed in the meantime: one text at a time, the last one for sure. */
 async function update() {
   if (isScoring) return;
   isScoring = true;
-  await loaded;
+  answer.ariaBusy = "true";
   let text;
   do {
     text = input.value;
-    const start = performance.now();
-    show(await classifier.explain(text), performance.now() - start);
+    await attempt(problem, async () => {
+      await loaded;
+      const start = performance.now();
+      show(await classifier.explain(text, MAX_EXPLAINED_WORDS), performance.now() - start);
+    });
   } while (text !== input.value);
+  answer.ariaBusy = "false";
   isScoring = false;
 }
 
@@ -33,11 +40,15 @@ function show({ scores, pieces }, milliseconds) {
   score.textContent = percent(scores[0].score);
   time.textContent = `${Math.ceil(milliseconds)} ms`;
   bars.replaceChildren(...scores.map(bar));
-  const explained = pieces.filter((piece) => piece.effect !== undefined);
+
+  const explained = pieces.filter(({ effect }) => effect !== undefined);
   words.replaceChildren(...(explained.length ? pieces.map(word) : []));
   legend.hidden = explained.length === 0;
   legend.querySelector("strong").textContent = scores[0].label;
-  tooLong.hidden = explained.length > 0 || !input.value.trim();
+  noWords.hidden = explained.length > 0;
+  noWords.textContent = pieces.some(({ text }) => text.trim())
+    ? `Shown for texts of up to ${MAX_EXPLAINED_WORDS} words.`
+    : "The text has no words.";
   answer.hidden = false;
 
   clearTimeout(speech);
@@ -46,26 +57,29 @@ function show({ scores, pieces }, milliseconds) {
 
 function bar({ label, score }) {
   const item = document.createElement("li");
-  const name = document.createElement("span");
-  name.textContent = label;
-  const line = document.createElement("span");
-  line.className = "line";
-  line.style.setProperty("--share", percent(score).replace(" ", ""));
-  const share = document.createElement("span");
-  share.textContent = percent(score);
-  item.append(name, line, share);
+  child(item, "span", label);
+  child(item, "span", "", "line").style.setProperty("--share", `${100 * score}%`);
+  child(item, "span", percent(score));
   return item;
 }
 
 /** A word on the colour of its effect, with the effect below it in percentage points. */
 function word({ text, effect }) {
   if (effect === undefined) return text;
-  const element = document.createElement("ruby");
-  element.className = effect > 0 ? "raises" : "lowers";
-  element.style.setProperty("--strength", `${Math.round(60 * Math.sqrt(Math.abs(effect)))}%`);
-  const note = document.createElement("rt");
-  note.textContent = points(effect);
-  element.append(text, note);
+  const element = document.createElement("span");
+  element.className = "word";
+  const note = points(effect);
+  const base = child(element, "span", text, note && (effect > 0 ? "raises" : "lowers"));
+  base.style.setProperty("--strength", `${Math.round(80 * Math.sqrt(Math.abs(effect)))}%`);
+  child(element, "small", note);
+  return element;
+}
+
+function child(parent, name, text, className = "") {
+  const element = document.createElement(name);
+  element.textContent = text;
+  element.className = className;
+  parent.append(element);
   return element;
 }
 
@@ -78,7 +92,10 @@ function points(effect) {
 
 /** What a screen reader says of the answer: the label and the three words that did most. */
 function sentence({ label, score }, explained) {
-  const strongest = explained.filter(({ effect }) => points(effect)).sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
-  const parts = strongest.slice(0, 3).map(({ text, effect }) => `${text} ${points(effect)}`);
-  return `${label}, ${percent(score)}. ${parts.length ? `Words: ${parts.join(", ")}.` : ""}`;
+  const strongest = explained
+    .filter(({ effect }) => points(effect))
+    .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
+    .slice(0, 3)
+    .map(({ text, effect }) => `${text} ${points(effect)}`);
+  return `${label}, ${percent(score)}.` + (strongest.length ? ` Words: ${strongest.join(", ")}.` : "");
 }
