@@ -120,8 +120,8 @@ def page(open_page, built):
 
 @pytest.fixture(scope="module")
 def classifier(exported_folder):
-    """The same int8 graph in Python, one text at a time: activations are quantized by what is largest in a batch, so that
-    a score depends on the texts beside it, by 0.01 and more."""
+    """The same int8 graph in Python, one text at a time: activations are quantized by the largest in a batch, so that a
+    score depends on the texts beside it, by 0.01 and more."""
     return OnnxClassifier(exported_folder, batch_size=1, num_threads=1)
 
 
@@ -178,9 +178,9 @@ def test_an_answer_comes_in_less_than_20_ms(page):
 
 
 def test_each_word_shows_what_it_does(page, exported_folder):
-    words = "so happy with it, but the battery is terrible, @Bob :(".split()
+    words = ["so", "happy", "with", "it,", "but", "the", "battery", "is", "terrible,", "@Bob", ":("]
     label, _ = type_text(page, "  " + " ".join(words))
-    variants = [" ".join(words[:index] + ["[UNK]"] + words[index + 1 :]) for index in range(len(words))]
+    variants = [" ".join([*words[:index], "[UNK]", *words[index + 1 :]]) for index in range(len(words))]
     classifier = OnnxClassifier(exported_folder, num_threads=1)
     whole, *others = classifier([" ".join(words), *variants])[:, classifier.class_names.index(label)]
 
@@ -214,20 +214,17 @@ def test_a_file_is_scored_with_progress_while_texts_are_typed(page):
     expect(page.get_by_text("The first 100 rows; the file has all 3,000.")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
+def test_a_csv_that_cannot_be_used_is_refused(page):
+    for content, problem in (
         (b"id,text\n1,fine\n2,good,bad\n", "tweets.csv, row 2 below the header: Too many fields"),
         (b"id,text\n1,caf\xe9\n", "tweets.csv: not UTF-8"),
         (b"text,text\n1,fine\n", "tweets.csv: the header names text more than once"),
         (b"text,label\nfine,1\n", "tweets.csv: already has a column label"),
         (b"id,text\n", "tweets.csv: no row to score"),
-    ],
-)
-def test_a_csv_that_cannot_be_used_is_refused(page, content, problem):
-    choose_file(page, "tweets.csv", content)
-    expect(page.get_by_role("alert").filter(has_text=problem)).to_be_visible()
-    expect(page.get_by_label("One text a line")).to_be_visible()
+    ):
+        choose_file(page, "tweets.csv", content)
+        expect(page.get_by_role("alert").filter(has_text=problem)).to_be_visible()
+        expect(page.get_by_label("One text a line")).to_be_visible()
 
 
 def test_the_page_works_by_keyboard_alone(page):
@@ -239,7 +236,7 @@ def test_the_page_works_by_keyboard_alone(page):
 
     reach("^Text$")
     page.keyboard.type(" again and again")
-    expect(page.get_by_role("status").filter(has_text=re.compile(r"(NEG|POS)ATIVE|POSITIVE"))).to_have_count(1)
+    expect(page.get_by_role("status").filter(has_text=re.compile("NEGATIVE|POSITIVE"))).to_have_count(1)
     reach("One text a line")
     page.keyboard.type("so happy\n\nnever again\n")
     reach("Or a csv file")

@@ -73,9 +73,9 @@ async function classify(texts) {
  *
  * @param {string} text
  * @param {number} maxWords Of a text with more words than this, none is replaced.
- * @returns {Promise<{scores: {label: string, score: number}[], pieces: {text: string, effect?: number}[]}>} Every label,
- *   the most probable one first; the text cut into words and the spaces between them. Only a word that was replaced has
- *   an effect.
+ * @returns {Promise<{scores: {label: string, score: number}[], pieces: {text: string, effect?: number}[]}>}
+ *   Every label, the most probable one first; the text cut into words and the spaces between them. Only a word that was
+ *   replaced has an effect.
  */
 async function explain(text, maxWords) {
   const all = await scores(text);

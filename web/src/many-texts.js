@@ -8,11 +8,11 @@ const TEXTS_PER_STEP = 50;
 const SHOWN_ROWS = 100;
 
 const [
-  form, pasted, lines, file, chosen, fileName, remove, column, problem, run, progress, count, done, summary, shown, table,
-  download, spoken,
+  form, pasted, lines, file, chosen, fileName, remove, column, problem,
+  run, progress, count, done, summary, download, table, shown, spoken,
 ] = [
-  "many", "pasted", "lines", "file", "chosen", "file-name", "remove", "column", "problem", "run", "progress", "count",
-  "done", "summary", "shown", "table", "download", "many-spoken",
+  "many", "pasted", "lines", "file", "chosen", "file-name", "remove", "column", "problem",
+  "run", "progress", "count", "done", "summary", "download", "table", "shown", "many-spoken",
 ].map((id) => document.getElementById(id));
 
 /** The rows of the chosen file, if there is one. */

@@ -17,7 +17,7 @@ let speech;
 input.addEventListener("input", update);
 loaded.then(update, () => {}); // main.js tells of a model that can't be loaded
 
-/** Scores what stands in the box until nothing has changed in the meantime: one text at a time, the last one for sure. */
+/** Scores what stands in the box, one text at a time, until it has not changed in the meantime. */
 async function update() {
   if (isScoring) return;
   isScoring = true;
