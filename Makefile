@@ -1,6 +1,7 @@
-.PHONY: setup train test lint compat
+.PHONY: setup train test lint compat web
 
 BIN := .venv/bin
+FOLDER := hf_brnn/pretrained/brnn-sentiment140
 
 setup: .venv/ready
 
@@ -19,7 +20,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: lint
+web/node_modules/.package-lock.json: web/package-lock.json
+	npm --prefix web ci
+
+web: web/node_modules/.package-lock.json
+	FOLDER=$(abspath $(FOLDER)) npm --prefix web run build
+
+test: lint web/node_modules/.package-lock.json
 	$(BIN)/pytest
 
 compat: setup

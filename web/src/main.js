@@ -1,0 +1,14 @@
+import { loaded } from "./client.js";
+import "./many-texts.js";
+import "./one-text.js";
+import "./style.css";
+
+const status = document.getElementById("model-status");
+
+loaded.then(
+  () => (status.hidden = true),
+  (error) => {
+    status.setAttribute("role", "alert");
+    status.textContent = `The model could not be loaded. ${error.message}`;
+  },
+);
