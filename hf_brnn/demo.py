@@ -18,8 +18,8 @@ MAX_CHARACTERS = 1_000
 MAX_ROWS = 100_000
 MAX_FILE_MEGABYTES = 20
 PREVIEW_ROWS = 10
-# Uploads and scored files are deleted when they are this old, in seconds, and when the server ends.
-KEPT_FOR = 600
+# Uploads and scored files are deleted when they are this old, and when the server ends.
+KEPT_MINUTES = 10
 # Requests of one kind that run at once; others of that kind wait.
 CONCURRENT_TEXTS = 16
 CONCURRENT_FILES = 4
@@ -33,11 +33,13 @@ EXAMPLES = [
 ]
 CSS = """
 .gradio-container { max-width: 860px !important; margin: auto !important; }
-.words { line-height: 1.5; overflow-wrap: anywhere; white-space: pre-wrap; }
+.words { line-height: 1.5; overflow-wrap: anywhere; padding-top: 12px; white-space: pre-wrap; }
+.words ~ p { font-size: 0.85em; margin-top: 12px; opacity: 0.75; }
 .words span { border-radius: 4px; display: inline-block; max-width: 100%; padding: 1px 4px; text-align: center; }
 .words small { display: block; font-size: 0.7em; opacity: 0.75; }
 .words .for { background: rgb(59 130 246 / var(--strength)); }
 .words .against { background: rgb(249 115 22 / var(--strength)); }
+.scored-file .empty { min-height: 80px !important; }
 """
 
 # The scored file and its first rows.
@@ -96,17 +98,28 @@ def build_demo(classifier: Classifier, name: str) -> gr.Blocks:
             raise gr.Error("Choose a file first.", print_exception=False)
         yield from score(classifier, Path(file), text_column, progress)
 
-    with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(KEPT_FOR, KEPT_FOR)) as demo:
+    with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(60, 60 * KEPT_MINUTES)) as demo:
         gr.Markdown(
             f"# {name}\nA small recurrent network, trained with hf-brnn, gives short texts one of "
-            f"{len(classifier.class_names)} labels: {', '.join(classifier.class_names)}. Nothing that you send is kept."
+            f"{len(classifier.class_names)} labels: {', '.join(classifier.class_names)}. Texts are not kept; files are "
+            f"deleted after {KEPT_MINUTES} minutes."
         )
         with gr.Tab("One text"):
             text = gr.Textbox(label="Text", info=f"Up to {MAX_CHARACTERS:,} characters.", lines=1, max_lines=8)
             button = gr.Button("Classify", variant="primary")
-            gr.Examples([[example] for example in EXAMPLES], text, label="Examples")
-            probabilities = gr.Label(label="Probabilities")
-            words = gr.HTML(label="What each word did", show_label=True, container=True, padding=True)
+            probabilities = gr.Label(label="Probabilities", render=False)
+            words = gr.HTML(label="What each word did", show_label=True, container=True, padding=True, render=False)
+            gr.Examples(
+                [[example] for example in EXAMPLES],
+                text,
+                [probabilities, words],
+                classify,
+                cache_examples=False,
+                run_on_click=True,
+                api_visibility="private",
+            )
+            probabilities.render()
+            words.render()
             gr.on(
                 [button.click, text.submit],
                 classify,
@@ -114,6 +127,7 @@ def build_demo(classifier: Classifier, name: str) -> gr.Blocks:
                 [probabilities, words],
                 api_name="classify",
                 concurrency_limit=CONCURRENT_TEXTS,
+                show_progress_on=probabilities,
             )
         limits = f"Up to {MAX_ROWS:,} {{}}, each of up to {MAX_CHARACTERS:,} characters."
         with gr.Tab("Many lines"):
@@ -130,14 +144,23 @@ def build_demo(classifier: Classifier, name: str) -> gr.Blocks:
             (lines_button.click, score_lines, [lines], lines_result),
             (file_button.click, score_upload, [file, text_column], file_result),
         ):
-            click(score_function, inputs, outputs, concurrency_limit=CONCURRENT_FILES, concurrency_id="files")
+            click(
+                score_function,
+                inputs,
+                outputs,
+                concurrency_limit=CONCURRENT_FILES,
+                concurrency_id="files",
+                show_progress_on=outputs[0],
+            )
     return demo
 
 
 def result_components() -> list[gr.components.Component]:
     return [
-        gr.File(label="Scored file", interactive=False, height=80),
-        gr.Dataframe(label=f"First {PREVIEW_ROWS} rows", headers=["label", "score", "text"], wrap=True),
+        gr.File(label="Scored file", interactive=False, elem_classes="scored-file"),
+        gr.Dataframe(
+            label=f"First {PREVIEW_ROWS} rows", headers=["label", "score", "text"], interactive=False, wrap=True
+        ),
     ]
 
 
@@ -149,14 +172,13 @@ def words_html(explanation: Explanation, class_names: list[str]) -> str:
         if change is None:
             words.append(html.escape(part))
         else:
-            side = "for" if points > 0 else "against"
-            strength = 0.1 + 0.7 * abs(change) if points else 0
-            style = f'class="{side}" style="--strength: {strength:.2f}"'
-            words.append(f"<span {style}>{html.escape(part)}<small>{points:+d}</small></span>")
+            side, sign = ("for", "+") if points > 0 else ("against", "") if points else ("", "")
+            style = f'class="{side}" style="--strength: {0.1 + 0.7 * abs(change):.2f}"'
+            words.append(f"<span {style}>{html.escape(part)}<small>{sign}{points}</small></span>")
     return (
         f'<div class="words">{"".join(words)}</div><p>How many percentage points each word moves the probability of '
-        f"{html.escape(class_names[explanation.label])}, up in blue, down in orange: the probability as it is minus the "
-        "one with the word replaced by [UNK].</p>"
+        f"{html.escape(class_names[explanation.label])}, up in blue, down in orange: the probability as it is minus "
+        "the one with the word replaced by [UNK].</p>"
     )
 
 
