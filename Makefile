@@ -1,4 +1,4 @@
-.PHONY: setup train test lint compat
+.PHONY: setup train test lint compat space
 
 BIN := .venv/bin
 
@@ -24,3 +24,7 @@ test: lint
 
 compat: setup
 	$(BIN)/python scripts/compat.py
+
+space: setup
+	rm -rf build/space
+	$(BIN)/python scripts/demo.py $(FOLDER) --space build/space

@@ -55,15 +55,17 @@ def launch(folder: Path) -> None:
         ValueError: The model does not give one label of several.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    build_demo(load_classifier(folder), folder.name).launch(
-        theme=gr.themes.Default(
-            primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
-        ),
-        css=CSS,
-        max_file_size=f"{MAX_FILE_MEGABYTES}mb",
-        footer_links=["api", "settings"],
-        ssr_mode=False,
-    )
+    with TemporaryDirectory(prefix="hf-brnn-") as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        build_demo(load_classifier(folder), folder.name).launch(
+            theme=gr.themes.Default(
+                primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+            ),
+            css=CSS,
+            max_file_size=f"{MAX_FILE_MEGABYTES}mb",
+            footer_links=["api", "settings"],
+            ssr_mode=False,
+        )
 
 
 def build_demo(classifier: Classifier, name: str) -> gr.Blocks:

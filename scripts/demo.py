@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import hf_brnn
-from hf_brnn.demo import launch
 from hf_brnn.prediction import has_quantized_graph
 
 REQUIREMENTS = ("numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm")
@@ -54,6 +53,8 @@ def main(argv: list[str]) -> None:
     if not (folder / "config.json").is_file():
         parser.error(f"{args.folder}: no saved folder, it has no config.json")
     if args.space is None:
+        from hf_brnn.demo import launch  # gradio takes seconds to load, and nothing else here needs it
+
         launch(folder)
     elif args.space.exists():
         parser.error(f"{args.space}: is there already; remove it or name another folder")
