@@ -71,6 +71,7 @@ def browser():
     with sync_playwright() as playwright:
         # Without a chromium of the system, the one that playwright installs.
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
+        expect.set_options(timeout=60_000)
         yield browser
         browser.close()
 
@@ -78,7 +79,7 @@ def browser():
 @pytest.fixture
 def page(server, browser):
     page = browser.new_page(accept_downloads=True)
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     elsewhere = []
     page.on("request", lambda request: elsewhere.append(request.url) if is_elsewhere(request.url, server) else None)
     page.goto(server)
@@ -201,11 +202,11 @@ def test_empty_input_is_said_to_be_empty(client, arguments, api_name, message):
 
 def test_a_short_request_does_not_wait_for_a_long_file(server, client, tmp_path):
     pd.DataFrame({"text": [f"number {i} " + "really " * 20 for i in range(40_000)]}).to_csv(tmp_path / "long.csv")
+    other = Client(server, verbose=False)
     job = client.submit(handle_file(tmp_path / "long.csv"), "text", api_name="/score_upload")
     while not (progress := job.status().progress_data):
         time.sleep(0.05)
     assert progress[0].length == 40_000
-    other = Client(server, verbose=False)
     probabilities, _ = other.predict("so happy", api_name="/classify")
     scored, _ = other.predict("so happy\nso sad", api_name="/score_lines")
     assert not job.done()
