@@ -1,4 +1,4 @@
-.PHONY: setup train test lint compat web
+.PHONY: setup train test lint browser compat web space
 
 BIN := .venv/bin
 FOLDER := hf_brnn/pretrained/brnn-sentiment140
@@ -26,8 +26,15 @@ web/node_modules/.package-lock.json: web/package-lock.json
 web: web/node_modules/.package-lock.json
 	FOLDER=$(abspath $(FOLDER)) npm --prefix web run build
 
-test: lint web/node_modules/.package-lock.json
+browser:
+	command -v chromium || (apt-get update -qq && apt-get install -qq chromium)
+
+test: lint web/node_modules/.package-lock.json browser
 	$(BIN)/pytest
 
 compat: setup
 	$(BIN)/python scripts/compat.py
+
+space: setup
+	rm -rf build/space
+	$(BIN)/python scripts/demo.py $(FOLDER) --space build/space

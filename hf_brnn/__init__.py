@@ -4,6 +4,8 @@ Importing a public name registers the models with transformers' Auto classes. Un
 is loaded, so that `hf_brnn.onnx` starts fast.
 """
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +13,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["PRETRAINED", "BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
+
+# onnxruntime reports its use to its makers from the moment it is imported. Scoring texts sends nothing anywhere; who
+# wants the reports sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# The saved folder that comes with the package, trained on Sentiment140 with configs/compact.yaml. `PRETRAINED` is the
+# same as a string, and registers the models.
+PRETRAINED_FOLDER = Path(__file__).parent / "pretrained" / "brnn-sentiment140"
 
 
 def __getattr__(name: str) -> Any:

@@ -205,8 +205,11 @@ class OnnxClassifier:
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        tokenized = tokenize(texts, self.tokenizer, self.pad_token_id)
-        probabilities = np.empty((len(texts), len(self.class_names)), dtype=np.float32)
+        return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
+
+    def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray:
+        """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
+        probabilities = np.empty((len(tokenized), len(self.class_names)), dtype=np.float32)
         for rows in tokenized.batches_by_length(self.batch_size):
             probabilities[rows] = softmax(self.logits(tokenized, rows))
         return probabilities

@@ -5,10 +5,11 @@ from typing import Union
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from . import auto  # noqa: F401
-from .batching import tokenize
+from .batching import TokenizedTexts, tokenize
 
 
 class TorchClassifier:
@@ -24,7 +25,9 @@ class TorchClassifier:
     """
 
     def __init__(self, model: Union[str, Path], batch_size: int = 256) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
+        self.pad_token_id: int = tokenizer.pad_token_id
         self.model = AutoModelForSequenceClassification.from_pretrained(model).eval()
         config = self.model.config
         if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
@@ -34,11 +37,14 @@ class TorchClassifier:
         self.class_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         self.batch_size = batch_size
 
-    @torch.inference_mode()
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        tokenized = tokenize(texts, self.tokenizer.backend_tokenizer, self.tokenizer.pad_token_id)
-        probabilities = np.empty((len(texts), self.model.config.num_labels), dtype=np.float32)
+        return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
+
+    @torch.inference_mode()
+    def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray:
+        """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
+        probabilities = np.empty((len(tokenized), len(self.class_names)), dtype=np.float32)
         for rows in tokenized.batches_by_length(self.batch_size):
             batch = {name: torch.from_numpy(array) for name, array in tokenized.batch(rows).items()}
             logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits
