@@ -81,10 +81,11 @@ def use(model: object, **environment: str) -> dict:
             [sys.executable, REPOSITORY / "tests" / "use_saved_folder.py", str(model)],
             cwd=folder,
             env=os.environ | {"HF_MODULES_CACHE": folder} | environment,
-            check=True,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
         )
+    if process.returncode:
+        sys.exit(f"{model} does not load: {process.stderr}")
     return json.loads(process.stdout)
 
 
