@@ -66,7 +66,7 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(page, request, serve
     for name in ("configs", "hf_brnn", "scripts"):
         shutil.copytree(REPOSITORY / name, tmp_path / name)
     if "runs/quickstart" in page.read_text(encoding="utf-8"):
-        shutil.copytree(request.getfixturevalue("saved_folder"), tmp_path / "runs" / "quickstart")
+        shutil.copytree(request.getfixturevalue("exported_folder"), tmp_path / "runs" / "quickstart")
     programs = {"bash": ("bash", "-euo", "pipefail"), "python": ("python", "-")}
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     printed = []
