@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hub_server import HubServer
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -50,6 +51,18 @@ def exported_folder(saved_folder, tmp_path_factory):
     folder = shutil.copytree(saved_folder, tmp_path_factory.mktemp("exported") / "model")
     run_python("scripts/export_onnx.py", folder)
     return folder
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A Hub on loopback, for this process and those that it starts; they are logged in as alice."""
+    server = HubServer()
+    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_TOKEN", "alice")
+    yield server
+    server.shutdown()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import shutil
 import pytest
 import torch
 from conftest import run_python, train
-from hub_server import HubServer
 from test_hub import make_report
 from transformers import PreTrainedTokenizerFast
 
@@ -41,17 +40,6 @@ def make_folder(folder, seed=0):
     config = BrnnConfig(vocab_size=len(tokenizer), embedding_size=8, hidden_size=6, initializer_range=1.0)
     save_folder(folder, BrnnForSequenceClassification(config), tokenizer, make_report())
     return folder
-
-
-@pytest.fixture
-def server(monkeypatch, tmp_path):
-    server = HubServer()
-    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_TOKEN", "alice")
-    yield server
-    server.shutdown()
 
 
 def push(folder, *arguments, check=True, **environment):

@@ -1,0 +1,30 @@
+"""Executes the notebook of the tutorial in a new kernel and writes it with its outputs.
+
+python scripts/execute_notebook.py                   # in place
+python scripts/execute_notebook.py --output FILE
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorial.ipynb"
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=NOTEBOOK)
+    args = parser.parse_args(argv)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    # tqdm warns, naming a folder of this machine, where Jupyter's widgets are missing.
+    environment = os.environ | {"PYTHONWARNINGS": "ignore:IProgress not found"}
+    NotebookClient(notebook, timeout=600, record_timing=False).execute(env=environment)
+    nbformat.write(notebook, args.output)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
