@@ -109,12 +109,17 @@ def _saved(model, path: Path) -> tuple[Predict, Path]:
 
 
 def train_fasttext(texts: list[str], labels: list[int], path: Path):
-    """fastText (Joulin et al., 2017) with word bigrams and character n-grams, 5 epochs, on all cores."""
+    """fastText (Joulin et al., 2017) with word bigrams and character n-grams, 5 epochs, on all cores.
+
+    Its usual learning rate of 0.1 is too slow for few texts: on 4,000 validation rows of the subset it reaches 0.718,
+    0.5 reaches 0.755.
+    """
     import fasttext
 
+    rate = 0.1 if len(texts) > 100_000 else 0.5
     lines = [f"__label__{label} {fasttext_text(text)}" for text, label in zip(texts, labels)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return fasttext.train_supervised(str(path), epoch=5, lr=0.1, dim=100, wordNgrams=2, minn=2, maxn=5, verbose=0)
+    return fasttext.train_supervised(str(path), epoch=5, lr=rate, dim=100, wordNgrams=2, minn=2, maxn=5, verbose=0)
 
 
 def fasttext_text(text: str) -> str:
