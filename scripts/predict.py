@@ -2,51 +2,60 @@
 
 python scripts/predict.py --model runs/quickstart "I do not recommend this product"
 python scripts/predict.py --model runs/quickstart --input tweets.parquet --output scored.parquet
+python scripts/predict.py --engine ray --model runs/quickstart --input tweets/ --output scored/
 """
 
 import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-import pyarrow as pa
 from tqdm import tqdm
 
+from hf_brnn.table_scoring import Scorer, best_labels, score_batches
 from hf_brnn.tables import BadRow, BadRowsError, read_batches, table_writer
 
 logger = logging.getLogger("predict")
-
-
-class Scorer(Protocol):
-    class_names: list[str]
-
-    def __call__(self, texts: list[str]) -> np.ndarray: ...
 
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="*", help="Texts to score and print.")
     parser.add_argument("--model", required=True, help="A saved folder or a model id on the Hub.")
-    parser.add_argument("--input", type=Path, help="csv, tsv, json, jsonl, parquet or txt file of texts.")
-    parser.add_argument("--output", type=Path, help="File for the same rows with columns label and score.")
+    parser.add_argument("--input", help="csv, tsv, json, jsonl, parquet or txt file of texts.")
+    parser.add_argument("--output", help="File for the same rows with columns label and score.")
     parser.add_argument("--text_column", default="text")
     parser.add_argument("--batch_size", type=int, default=256)
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and leave out rows that can't be read.")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: input and output are folders of parquet files, scored on all cores of a cluster (docs/scale.md).",
+    )
+    parser.add_argument("--workers", type=int, help="Number of cores that the ray engine takes; by default all.")
     args = parser.parse_args(argv)
     if bool(args.texts) == bool(args.input):
         parser.error("give either texts or --input")
     if bool(args.input) != bool(args.output):
         parser.error("--input and --output go together")
+    if args.engine == "local" and args.workers is not None:
+        parser.error("--workers is for --engine ray")
+    if args.engine == "ray" and args.texts:
+        parser.error("--engine ray scores folders of parquet files: give --input and --output")
+    if args.workers is not None and args.workers < 1:
+        parser.error("--workers must be 1 or more")
 
+    if args.engine == "ray":
+        score_with_ray(args, parser)
+        return
     scorer = load_scorer(args.model, args.batch_size)
     if args.texts:
         labels, scores = best_labels(scorer, args.texts)
         for label, score, text in zip(labels.to_pylist(), scores.to_pylist(), args.texts):
             print(f"{label}  {score:.4f}  {text}")
     else:
-        score_file(scorer, args.input, args.output, args.text_column, args.skip_bad_rows)
+        score_file(scorer, Path(args.input), Path(args.output), args.text_column, args.skip_bad_rows)
 
 
 def load_scorer(model: str, batch_size: int) -> Scorer:
@@ -57,12 +66,6 @@ def load_scorer(model: str, batch_size: int) -> Scorer:
     from hf_brnn.scoring import TorchClassifier
 
     return TorchClassifier(model, batch_size)
-
-
-def best_labels(scorer: Scorer, texts: list[str]) -> tuple[pa.Array, pa.Array]:
-    probabilities = scorer(texts)
-    labels = pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1).astype(np.int32), scorer.class_names)
-    return labels.cast(pa.string()), pa.array(probabilities.max(axis=1))
 
 
 def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, skip_bad_rows: bool) -> None:
@@ -82,32 +85,33 @@ def score_file(scorer: Scorer, source: Path, target: Path, text_column: str, ski
 
     scored = 0
     with table_writer(target) as writer, tqdm(desc="Scoring", unit=" texts", disable=None) as progress:
-        for batch in read_batches(source, on_bad_row):
-            table = batch.table
-            check_columns(source, table, text_column)
-            texts = table[text_column].to_pylist()
-            for number, text in zip(batch.numbers, texts):
-                if not isinstance(text, str):
-                    problem = f"field {text_column!r} is {text!r}, not a text"
-                    on_bad_row(BadRow(str(source), batch.unit, number, problem))
-            kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
-            if len(kept) < len(texts):
-                table, texts = table.take(kept), [texts[index] for index in kept]
-            labels, scores = best_labels(scorer, texts)
-            writer.write(table.append_column("label", labels).append_column("score", scores))
-            scored += len(texts)
-            progress.update(len(texts))
+        for table in score_batches(scorer, str(source), read_batches(source, on_bad_row), text_column, on_bad_row):
+            writer.write(table)
+            scored += len(table)
+            progress.update(len(table))
         if not scored:
             raise ValueError(f"{source}: no row to score.")
     print(f"{scored:,} rows scored, {len(bad_rows):,} left out: {target}")
 
 
-def check_columns(source: Path, table: pa.Table, text_column: str) -> None:
-    if text_column not in table.column_names:
-        raise ValueError(f"{source}: no column {text_column!r} among {', '.join(table.column_names)}.")
-    taken = [name for name in ("label", "score") if name in table.column_names]
-    if taken:
-        raise ValueError(f"{source}: already has a column {', '.join(taken)}, which the output would repeat.")
+def score_with_ray(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    try:
+        from hf_brnn.distributed import score_folder
+    except ModuleNotFoundError as error:
+        parser.error(f'--engine ray needs {error.name}: pip install -c constraints.txt -e ".[onnx,ray]"')
+    try:
+        scored, left_out = score_folder(
+            Path(args.model).resolve(),
+            args.input,
+            args.output,
+            args.text_column,
+            args.batch_size,
+            args.skip_bad_rows,
+            args.workers,
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    print(f"{scored:,} rows scored, {left_out:,} left out: {args.output}")
 
 
 if __name__ == "__main__":
