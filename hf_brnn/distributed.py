@@ -27,7 +27,6 @@ from .tables import BadRow, BadRowsError, OnBadRow, read_parquet
 logger = logging.getLogger(__name__)
 
 UNFINISHED = ".unfinished"
-MAX_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class Folder:
         return f"{self.path}/{name}"
 
     def names(self, suffix: str) -> list[str]:
-        """Files with that suffix, also in folders within, as paths relative to the folder. As everywhere around parquet,
-        what begins with a dot or an underscore doesn't count."""
+        """Files with that suffix, also in folders within, as sorted paths relative to the folder. Names that begin with a
+        dot or an underscore don't count: they are what writers of parquet folders leave beside the data."""
         files = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True, recursive=True))
         names = [file.path[len(self.path) + 1 :] for file in files if file.is_file and file.path.endswith(suffix)]
         return sorted(name for name in names if not any(part[0] in "._" for part in PurePosixPath(name).parts))
@@ -68,8 +67,8 @@ class ShardScorer:
         self.target = target
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
-        """Returns the number of rows that were scored and the rows that can't be used. Without `skip_bad_rows` the first
-        of these ends the shard, and nothing is written."""
+        """Returns the number of rows scored and the rows that can't be used. Without `skip_bad_rows` the first of these
+        ends the shard, and nothing is written."""
         bad_rows: list[BadRow] = []
 
         def on_bad_row(bad_row: BadRow) -> None:
@@ -151,8 +150,7 @@ def score_folder(
     OnnxClassifier(model, batch_size=batch_size)
 
     target.filesystem.create_dir(target.path, recursive=True)
-    for name in target.names(UNFINISHED):
-        target.filesystem.delete_file(target.file(name))
+    delete_unfinished(target)
     finished = set(target.names(".parquet"))
     waiting = [shard for shard in shards if shard not in finished]
     logger.info("%d of %d shards are finished already: %s", len(shards) - len(waiting), len(shards), output_folder)
@@ -183,18 +181,24 @@ def score_folder(
         scored += result["scored"]
         left_out += len(bad_rows)
         logger.info("%d of %d shards, %s of %s rows", number, len(waiting), f"{scored + left_out:,}", f"{rows:,}")
+    delete_unfinished(target)
     return scored, left_out
 
 
+def delete_unfinished(target: Folder) -> None:
+    """Deletes what workers left that were stopped in the middle of a shard."""
+    for name in target.names(UNFINISHED):
+        target.filesystem.delete_file(target.file(name))
+
+
 def connect() -> None:
-    """Joins the cluster of RAY_ADDRESS or starts one, and sets what Ray Data shall bear."""
+    """Joins the cluster of RAY_ADDRESS or starts one, and sets what Ray Data waits for and tries again."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(include_dashboard=False)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # A large shard may take longer than Ray Data's half hour without any result.
+    # Ray Data gives up after half an hour without a result, which a large shard may take.
     context.execution_no_progress_timeout_s = -1
-    context.max_consecutive_actor_init_deaths = MAX_RETRIES
-    # A moment's trouble of the storage.
+    # Storage that is out of reach for a moment; Ray Data itself sees to workers that die.
     context.retried_map_errors = list(context.retried_io_errors)
-    context.max_map_retries = MAX_RETRIES
+    context.max_map_retries = 3
