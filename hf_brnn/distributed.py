@@ -46,8 +46,8 @@ class Folder:
         return f"{self.path}/{name}"
 
     def names(self, suffix: str) -> list[str]:
-        """Files with that suffix, also in folders within, as sorted paths relative to the folder. Names that begin with a
-        dot or an underscore don't count: they are what writers of parquet folders leave beside the data."""
+        """Files with that suffix, also in folders within, as sorted paths relative to the folder. Names that begin with
+        a dot or an underscore don't count: they are what writers of parquet folders leave beside the data."""
         files = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True, recursive=True))
         names = [file.path[len(self.path) + 1 :] for file in files if file.is_file and file.path.endswith(suffix)]
         return sorted(name for name in names if not any(part[0] in "._" for part in PurePosixPath(name).parts))
