@@ -109,6 +109,21 @@ def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
+def count_rows(folder: Folder, shard: str, text_column: str) -> int:
+    """Raises:
+    ValueError: The file is not a readable parquet file, has no text column, or already a label or score.
+    """
+    metadata = read_metadata(folder, shard)
+    check_columns(folder.file(shard), metadata.schema.to_arrow_schema().names, text_column)
+    return metadata.num_rows
+
+
+def delete_unfinished(target: Folder) -> None:
+    """Deletes what workers left that were stopped in the middle of a shard."""
+    for name in target.names(UNFINISHED):
+        target.filesystem.delete_file(target.file(name))
+
+
 def score_folder(
     model: Path,
     input_folder: str,
@@ -125,7 +140,7 @@ def score_folder(
 
     Args:
         model: A saved folder with ONNX graphs, under the same path on every machine.
-        input_folder: A path that every machine sees, or a URI of a file system that pyarrow knows (s3, gs, abfs, hdfs).
+        input_folder: A path that every machine sees, or a URI of a file system that pyarrow knows (s3, gs, abfs).
         output_folder: The same, for the output.
         text_column: The column of texts.
         batch_size: Number of texts that a worker scores at once.
@@ -155,9 +170,7 @@ def score_folder(
     waiting = [shard for shard in shards if shard not in finished]
     logger.info("%d of %d shards are finished already: %s", len(shards) - len(waiting), len(shards), output_folder)
     with ThreadPoolExecutor() as pool:
-        all_metadata = list(pool.map(lambda shard: read_metadata(source, shard), waiting))
-    for shard, metadata in zip(waiting, all_metadata):
-        check_columns(source.file(shard), metadata.schema.to_arrow_schema().names, text_column)
+        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column), waiting))
     if not waiting:
         return 0, 0
 
@@ -170,7 +183,6 @@ def score_folder(
         ),
         num_cpus=1,
     )
-    rows = sum(metadata.num_rows for metadata in all_metadata)
     scored = left_out = 0
     for number, result in enumerate(dataset.iter_rows(), 1):
         bad_rows = [BadRow(**bad_row) for bad_row in result["bad_rows"]]
@@ -183,12 +195,6 @@ def score_folder(
         logger.info("%d of %d shards, %s of %s rows", number, len(waiting), f"{scored + left_out:,}", f"{rows:,}")
     delete_unfinished(target)
     return scored, left_out
-
-
-def delete_unfinished(target: Folder) -> None:
-    """Deletes what workers left that were stopped in the middle of a shard."""
-    for name in target.names(UNFINISHED):
-        target.filesystem.delete_file(target.file(name))
 
 
 def connect() -> None:

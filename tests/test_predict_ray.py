@@ -20,8 +20,8 @@ BAD_ROW = 5 * SHARD_ROWS + 7
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Shards that keep a core busy for half a second each, the text of one row missing; one shard without rows; and what
-    Spark leaves beside them."""
+    """Shards that keep a core busy for half a second each, the text of one row missing; one shard without rows; and
+    what Spark leaves beside them."""
     folder = tmp_path_factory.mktemp("shards")
     (folder / "late").mkdir()
     for number, shard in enumerate([*SHARDS, EMPTY_SHARD]):
