@@ -48,11 +48,13 @@ def start(source, target, log):
         return subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=subprocess.STDOUT)
 
 
-def wait_until(condition, process, log):
-    deadline = time.monotonic() + 120
-    while not condition():
+def wait_for(condition, process, log):
+    """Returns the condition's value as soon as it is true."""
+    deadline = time.monotonic() + 200
+    while not (value := condition()):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
+    return value
 
 
 def files(folder, suffix=""):
@@ -66,19 +68,25 @@ def check_rows(target):
     assert rows["label"].null_count == rows["score"].null_count == 0
 
 
+def busy_workers(target):
+    """The processes that are writing a shard."""
+    if not files(target, ".unfinished"):
+        return []
+    return [
+        process
+        for process in psutil.process_iter(["open_files"])
+        if any(file.path.startswith(f"{target}/") for file in process.info["open_files"] or [])
+    ]
+
+
 @pytest.fixture(scope="module")
 def scored(source, tmp_path_factory):
     """The output and the log of a run one of whose workers was killed in the middle of a shard."""
     target = tmp_path_factory.mktemp("scored")
     log = target.with_suffix(".log")
     process = start(source, target, log)
-    wait_until(lambda: len(files(target, ".unfinished")) == 2, process, log)
-    workers = [
-        child for child in psutil.Process(process.pid).children(recursive=True) if "Scorer" in child.cmdline()[0]
-    ]
-    assert len(workers) == 2
-    workers[0].kill()
-    assert process.wait(120) == 0, log.read_text()
+    wait_for(lambda: busy_workers(target), process, log)[0].kill()
+    assert process.wait(200) == 0, log.read_text()
     assert "A worker died or was killed" in log.read_text()
     return target, log.read_text()
 
@@ -108,7 +116,7 @@ def test_a_shard_keeps_its_rows_and_gets_the_scores_of_the_local_engine(scored, 
 def test_a_second_start_leaves_finished_shards_alone(source, tmp_path):
     target, log = tmp_path / "scored", tmp_path / "log"
     process = start(source, target, log)
-    wait_until(lambda: files(target, ".unfinished") and files(target, ".parquet") - {EMPTY_SHARD}, process, log)
+    wait_for(lambda: files(target, ".unfinished") and files(target, ".parquet") - {EMPTY_SHARD}, process, log)
     driver = psutil.Process(process.pid)
     processes = [driver, *driver.children(recursive=True)]
     for each in processes:
