@@ -7,7 +7,7 @@ setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,onnx,demo,test]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,onnx,demo,ray,test]"
 	touch $@
 
 train: setup

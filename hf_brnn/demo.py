@@ -216,7 +216,7 @@ def count_rows(source: Path, text_column: str) -> int:
     """
     rows = 0
     for batch in read_batches(source, refuse):
-        check_columns(source, batch.table, text_column)
+        check_columns(str(source), batch.table.column_names, text_column)
         rows += len(batch.table)
         if rows > MAX_ROWS:
             raise ValueError(f"{source}: it has more than {MAX_ROWS:,} rows, the most that are scored here.")

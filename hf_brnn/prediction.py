@@ -1,6 +1,6 @@
 """The classifier of a saved folder, whatever runs it, and files of texts that it scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, Union
 
@@ -9,7 +9,9 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from .batching import TokenizedTexts
-from .tables import BadRow, OnBadRow, read_batches, table_writer
+from .tables import BadRow, Batch, OnBadRow, read_batches, table_writer
+
+NEW_FIELDS = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
 
 
 class Classifier(Protocol):
@@ -77,32 +79,46 @@ def score_file(
     """
     scored = 0
     with table_writer(target) as writer:
-        for batch in read_batches(source, on_bad_row):
-            table = batch.table
-            check_columns(source, table, text_column)
-            texts = table[text_column].to_pylist()
-            for number, text in zip(batch.numbers, texts):
-                if not isinstance(text, str):
-                    problem = f"field {text_column!r} is {text!r}, not a text"
-                    on_bad_row(BadRow(str(source), batch.unit, number, problem))
-            kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
-            if len(kept) < len(texts):
-                table, texts = table.take(kept), [texts[index] for index in kept]
-            labels, scores = best_labels(classifier, texts)
-            writer.write(table.append_column("label", labels).append_column("score", scores))
-            scored += len(texts)
-            on_scored(len(texts))
+        for table in score_batches(classifier, str(source), read_batches(source, on_bad_row), text_column, on_bad_row):
+            writer.write(table)
+            scored += len(table)
+            on_scored(len(table))
         if not scored:
             raise ValueError(f"{source}: no row to score.")
     return scored
 
 
-def check_columns(source: Path, table: pa.Table, text_column: str) -> None:
-    """Raises:
-    ValueError: `table` has no `text_column`, or a label or score already.
+def score_batches(
+    classifier: Classifier, source: str, batches: Iterable[Batch], text_column: str, on_bad_row: OnBadRow
+) -> Iterator[pa.Table]:
+    """Yields the rows of each batch of the file `source` with columns label and score, in their order.
+
+    A row whose field is no text goes to `on_bad_row` and is left out.
+
+    Raises:
+        ValueError: There is no text column, or the rows already have a label or score.
     """
-    if text_column not in table.column_names:
-        raise ValueError(f"{source}: no column {text_column!r} among {', '.join(table.column_names)}.")
-    taken = [name for name in ("label", "score") if name in table.column_names]
+    for batch in batches:
+        table = batch.table
+        check_columns(source, table.column_names, text_column)
+        texts = table[text_column].to_pylist()
+        for number, text in zip(batch.numbers, texts):
+            if not isinstance(text, str):
+                on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {text!r}, not a text"))
+        kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
+        if len(kept) < len(texts):
+            table, texts = table.take(kept), [texts[index] for index in kept]
+        for field, column in zip(NEW_FIELDS, best_labels(classifier, texts)):
+            table = table.append_column(field, column)
+        yield table
+
+
+def check_columns(source: str, names: list[str], text_column: str) -> None:
+    """Raises:
+    ValueError: There is no text column, or the rows already have a label or score.
+    """
+    if text_column not in names:
+        raise ValueError(f"{source}: no column {text_column!r} among {', '.join(names)}.")
+    taken = [field.name for field in NEW_FIELDS if field.name in names]
     if taken:
         raise ValueError(f"{source}: already has a column {', '.join(taken)}, which the output would repeat.")

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Optional, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.fs import FileSystem
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 ORIGINAL_COLUMNS = ("target", "id", "date", "query", "user", "text")
@@ -80,7 +81,7 @@ def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE)
         raise FileNotFoundError(f"{path}: no such file.")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return _read_parquet(path, on_bad_row, batch_size)
+        return read_parquet(str(path), on_bad_row, batch_size)
     if suffix in (".csv", ".tsv"):
         rows = _read_csv(path, on_bad_row, delimiter="\t" if suffix == ".tsv" else ",")
     elif suffix in (".json", ".jsonl"):
@@ -205,16 +206,23 @@ def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dic
                 yield "line", number, {"text": line.removesuffix("\n").removesuffix("\r")}
 
 
-def _read_parquet(path: Path, on_bad_row: OnBadRow, batch_size: int) -> Iterator[Batch]:
+def read_parquet(
+    path: str, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE, filesystem: Optional[FileSystem] = None
+) -> Iterator[Batch]:
+    """Reads a parquet file of any file system in batches; what it holds in memory is bounded by a row group.
+
+    Raises:
+        ValueError: There is no such file, or it is not a parquet file.
+    """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, filesystem=filesystem) as file:
             start = 1
             for record_batch in file.iter_batches(batch_size):
                 table = pa.Table.from_batches([record_batch])
                 bad = {} if _is_valid(table) else _find_undecoded_rows(table)
                 for index, name in bad.items():
                     problem = f"field {name!r} holds bytes that are not UTF-8"
-                    on_bad_row(BadRow(str(path), "row", start + index, problem))
+                    on_bad_row(BadRow(path, "row", start + index, problem))
                 kept = [index for index in range(len(table)) if index not in bad]
                 numbers = [start + index for index in kept]
                 yield Batch(table.take(kept) if bad else table, "row", numbers)

@@ -2,6 +2,7 @@
 
 python scripts/predict.py --model runs/quickstart "I do not recommend this product"
 python scripts/predict.py --model runs/quickstart --input tweets.parquet --output scored.parquet
+python scripts/predict.py --engine ray --model runs/quickstart --input tweets/ --output scored/
 """
 
 import argparse
@@ -21,17 +22,33 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="*", help="Texts to score and print.")
     parser.add_argument("--model", required=True, help="A saved folder or a model id on the Hub.")
-    parser.add_argument("--input", type=Path, help="csv, tsv, json, jsonl, parquet or txt file of texts.")
-    parser.add_argument("--output", type=Path, help="File for the same rows with columns label and score.")
+    parser.add_argument("--input", help="csv, tsv, json, jsonl, parquet or txt file of texts.")
+    parser.add_argument("--output", help="File for the same rows with columns label and score.")
     parser.add_argument("--text_column", default="text")
     parser.add_argument("--batch_size", type=int, default=256)
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and leave out rows that can't be read.")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: input and output are folders of parquet files, scored on all cores of a cluster (docs/scale.md).",
+    )
+    parser.add_argument("--workers", type=int, help="Number of cores that the ray engine takes; by default all.")
     args = parser.parse_args(argv)
     if bool(args.texts) == bool(args.input):
         parser.error("give either texts or --input")
     if bool(args.input) != bool(args.output):
         parser.error("--input and --output go together")
+    if args.engine == "local" and args.workers is not None:
+        parser.error("--workers is for --engine ray")
+    if args.engine == "ray" and args.texts:
+        parser.error("--engine ray scores folders of parquet files: give --input and --output")
+    if args.workers is not None and args.workers < 1:
+        parser.error("--workers must be 1 or more")
 
+    if args.engine == "ray":
+        score_with_ray(args, parser)
+        return
     classifier = load_classifier(args.model, args.batch_size)
     if args.texts:
         labels, scores = best_labels(classifier, args.texts)
@@ -48,8 +65,30 @@ def main(argv: list[str]) -> None:
         logger.warning("Left out %s", bad_row)
 
     with tqdm(desc="Scoring", unit=" texts", disable=None) as progress:
-        scored = score_file(classifier, args.input, args.output, args.text_column, on_bad_row, progress.update)
+        scored = score_file(
+            classifier, Path(args.input), Path(args.output), args.text_column, on_bad_row, progress.update
+        )
     print(f"{scored:,} rows scored, {len(bad_rows):,} left out: {args.output}")
+
+
+def score_with_ray(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    try:
+        from hf_brnn.distributed import score_folder
+    except ModuleNotFoundError as error:
+        parser.error(f'--engine ray needs {error.name}: pip install -c constraints.txt -e ".[onnx,ray]"')
+    try:
+        scored, left_out = score_folder(
+            Path(args.model).resolve(),
+            args.input,
+            args.output,
+            args.text_column,
+            args.batch_size,
+            args.skip_bad_rows,
+            args.workers,
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    print(f"{scored:,} rows scored, {left_out:,} left out: {args.output}")
 
 
 if __name__ == "__main__":
