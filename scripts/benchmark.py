@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -79,25 +80,35 @@ def main(argv: list[str]) -> None:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     tables = BENCHMARKS[args.benchmark](args)
-    report(args, argv, tables)
+    about = describe_run(argv)
+    report(args, about, tables)
     if args.update_card:
-        title, rows = next(iter(tables.items()))
-        add_peers(
-            args.model, f"\nPeers on the same rows ({title}), by `scripts/benchmark.py accuracy`:\n\n{markdown(rows)}\n"
-        )
+        rows = next(iter(tables.values()))
+        add_peers(args.model, f"\nBeside peers on the same rows:\n\n{markdown(rows)}\n\n{heading(about)}\n")
 
 
-def report(args: argparse.Namespace, argv: list[str], tables: dict[str, Table]) -> None:
-    about = {
+def describe_run(argv: list[str]) -> dict[str, object]:
+    """Date, machine, versions and command; of a file or folder the name alone."""
+    names = [Path(argument).name if os.sep in argument else argument for argument in argv]
+    return {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": f"{torch.cpu.get_capabilities()['cpu_name']}, {os.cpu_count()} cores, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "python": platform.python_version(),
-        "command": f"python scripts/benchmark.py {' '.join(argv)}",
-        "versions": {name: found for name in PACKAGES if (found := installed_version(name))},
+        "command": f"python scripts/benchmark.py {shlex.join(names)}",
+        "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := installed_version(name))),
     }
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    lines = [f"{about['date']}, {about['machine']}, Python {about['python']}, {versions}", "", f"`{about['command']}`"]
+
+
+def heading(about: dict[str, object]) -> str:
+    return (
+        f"{about['date']}, {about['machine']}, Python {about['python']}, {about['versions']}, with\n\n"
+        f"```bash\n{about['command']}\n```"
+    )
+
+
+def report(args: argparse.Namespace, about: dict[str, object], tables: dict[str, Table]) -> None:
+    lines = [heading(about)]
     for title, rows in tables.items():
         lines += ["", f"**{title}**", "", markdown(rows)]
     text = "\n".join(lines) + "\n"

@@ -1,5 +1,7 @@
 import json
+import shutil
 
+import pytest
 from conftest import REPOSITORY, run_python
 
 
@@ -34,3 +36,21 @@ def test_the_accuracy_benchmark_measures_a_peer_and_us_on_the_same_rows(tmp_path
     negation = next(row for row in behaviour if row["capability"] == "negation")
     assert 0 < negation[peer] <= 1
     assert 0 < negation["hf-brnn"] <= 1
+
+
+def test_the_peers_of_a_model_are_written_into_its_card(saved_folder, tmp_path):
+    folder = shutil.copytree(saved_folder, tmp_path / "quickstart")
+    sample = REPOSITORY / "hf_brnn" / "sample" / "tweets.csv"
+    peer = "TF-IDF of words + logistic regression"
+    run_python(
+        "scripts/benchmark.py", "accuracy", "--config", REPOSITORY / "configs" / "quickstart.yaml",
+        "--data_files", sample, "--model", folder, "--peers", peer, "--update_card", "--output_dir", tmp_path / "out",
+    )  # fmt: skip
+    results = json.loads((tmp_path / "out" / "accuracy.json").read_text())
+    ours, theirs = next(iter(results["tables"].values()))
+    metrics = json.loads((folder / "metrics.json").read_text())["test"]
+    assert ours["accuracy"] == pytest.approx(metrics["accuracy"], abs=1 / metrics["rows"])
+    card = (folder / "README.md").read_text()
+    for part in (peer, f"{theirs['accuracy']:.4g}", results["date"], results["command"]):
+        assert part in card
+    assert str(tmp_path) not in card
