@@ -55,7 +55,7 @@ def clip_grad_norm(parameters: Iterable[torch.nn.Parameter], max_norm: float) ->
             else:
                 values.append(parameter.grad)
     norm = torch.nn.utils.get_total_norm(values)
-    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    for value in values:
-        value.mul_(scale)
+    if norm > max_norm:
+        for value in values:
+            value.mul_(max_norm / (norm + 1e-6))
     return norm
