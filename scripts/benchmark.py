@@ -46,7 +46,7 @@ from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx
 from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tokenization import train_tokenizer
-from hf_brnn.training import build_trainer, collate, has_bf16, parse_arguments, prepare_data
+from hf_brnn.training import build_trainer, collate, has_bf16, parse_arguments, prepare_cpu, prepare_data
 
 SCRIPTS = Path(__file__).parent
 TUTORIAL = SCRIPTS.parent / "configs" / "tutorial.yaml"
@@ -170,6 +170,7 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
     arguments = ["--config", str(TUTORIAL), "--data_files", *args.data_files, "--output_dir", str(folder / "run")]
     arguments += ["--num_train_epochs", "1", "--eval_strategy", "no", "--save_strategy", "no", "--disable_tqdm", "True"]
     model_args, data_args, training_args, _ = parse_arguments(arguments, TUTORIAL)
+    prepare_cpu(training_args)
     data = prepare_data(data_args, training_args, folder / "data")
     train = split_rows(load_rows(data_args), data_args)["train"]
     labels = np.asarray(train.labels)
