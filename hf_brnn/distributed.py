@@ -200,7 +200,7 @@ def score_folder(
 def connect() -> None:
     """Joins the cluster of RAY_ADDRESS or starts one, and sets what Ray Data waits for and tries again."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(include_dashboard=False)
+    ray.init(include_dashboard=False, ignore_reinit_error=True)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # Ray Data gives up after half an hour without a result, which a large shard may take.
