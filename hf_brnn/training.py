@@ -235,7 +235,7 @@ class PreparedData:
 
     tokenizer: PreTrainedTokenizerFast
     splits: dict[str, TokenizedTexts]
-    summary: str
+    summary: str = ""
 
 
 def prepare_cpu(training_args: BrnnTrainingArguments) -> None:

@@ -39,7 +39,13 @@ def serve(script, temporary_folder, cwd=REPOSITORY, **environment):
         port = probe.getsockname()[1]
     environment = os.environ | {"TMPDIR": str(temporary_folder), "GRADIO_SERVER_PORT": str(port)} | environment
     address = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([sys.executable, script], cwd=cwd, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, script],
+        cwd=cwd,
+        env=environment,
+        # A shell that runs in the background has its processes ignore Ctrl+C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         while True:
             assert process.poll() is None, f"the demo ended with {process.returncode}"
