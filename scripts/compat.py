@@ -50,15 +50,18 @@ def main(argv: list[str]) -> None:
                 compare(expected, use(REPO_ID, HF_HUB_OFFLINE="1", **pulled), "the cache, offline")
 
 
-def run(*arguments: object, **environment: str) -> None:
-    subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=REPOSITORY,
+def run(script: object, *arguments: object, cwd: object = REPOSITORY, **environment: str) -> str:
+    """What a script prints; its error ends this one."""
+    process = subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        cwd=str(cwd),
         env=os.environ | environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
+    if process.returncode:
+        sys.exit(f"{script} {arguments} failed: {process.stderr}")
+    return process.stdout
 
 
 def installed(version: str) -> Path:
@@ -76,17 +79,9 @@ def installed(version: str) -> Path:
 
 def use(model: object, **environment: str) -> dict:
     """What tests/use_saved_folder.py prints, run in a new folder with an empty code cache."""
+    script = REPOSITORY / "tests" / "use_saved_folder.py"
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.run(
-            [sys.executable, REPOSITORY / "tests" / "use_saved_folder.py", str(model)],
-            cwd=folder,
-            env=os.environ | {"HF_MODULES_CACHE": folder} | environment,
-            capture_output=True,
-            text=True,
-        )
-    if process.returncode:
-        sys.exit(f"{model} does not load: {process.stderr}")
-    return json.loads(process.stdout)
+        return json.loads(run(script, model, cwd=folder, **{"HF_MODULES_CACHE": folder} | environment))
 
 
 def compare(expected: dict, found: dict, source: str) -> None:

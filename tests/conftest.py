@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer
+from playwright.sync_api import sync_playwright
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -73,3 +74,16 @@ def write_file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium: that of the system, or else the one that playwright installs."""
+    arguments = (
+        "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+        " --no-first-run"
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments.split())
+        yield browser
+        browser.close()

@@ -16,19 +16,10 @@ import pytest
 from conftest import REPOSITORY, run_python
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.onnx import OnnxClassifier
-
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @contextmanager
@@ -72,18 +63,9 @@ def client(server):
     return Client(server, verbose=False)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        # Without a chromium of the system, the one that playwright installs.
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
-        expect.set_options(timeout=60_000)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(server, browser):
+    expect.set_options(timeout=60_000)
     page = browser.new_page(accept_downloads=True)
     page.set_default_timeout(60_000)
     elsewhere = []

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import REPOSITORY
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.data import DataArguments, load_rows
@@ -76,21 +76,11 @@ def built(serve, exported_folder):
     return serve(exported_folder)
 
 
-@pytest.fixture(scope="module")
-def browser(built):
-    arguments = (
-        "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-        " --no-first-run"
-    )
-    expect.set_options(timeout=TIMEOUT_MS)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments.split())
-
-
 @pytest.fixture
 def open_page(browser):
     """Opens the page and waits for its first answer. Whatever a test does there, the console stays empty and every
     request goes to the page's own server."""
+    expect.set_options(timeout=TIMEOUT_MS)
     complaints, requests, contexts = [], [], []
 
     def open_at(address, **options):
