@@ -1,6 +1,8 @@
 """The WordLevel tokenizer: how a text becomes words, which words it knows, and how it is saved."""
 
 import json
+import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ PAD_TOKEN = "[PAD]"
 UNK_TOKEN = "[UNK]"
 USER_TOKEN = "<user>"
 URL_TOKEN = "<url>"
+USER_PATTERN = "@[a-z0-9_]+"
 
 NORMALIZATIONS = (
     ("&(amp;)+", "&"),
@@ -23,7 +26,7 @@ NORMALIZATIONS = (
     (r"&apos;|&#0*39;|[’‘´`]", "'"),
     # An address: with its scheme, with www, or a bare host under a common top-level domain.
     (r"(https?://|www\.)\S+|\b[a-z0-9][a-z0-9.-]*\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
-    (r"@[a-z0-9_]+", USER_TOKEN),
+    (USER_PATTERN, USER_TOKEN),
     # Two of three or more equal letters stay, one of equal marks or pairs of marks: looove and loooove, ! and !!! read
     # alike.
     (r"(\p{L})(?=\1\1)|(\p{P}{1,2})(?=\2)", ""),
@@ -48,17 +51,27 @@ TOKEN_PATTERN = "|".join(
 )
 
 
-def new_tokenizer() -> Tokenizer:
-    """A WordLevel tokenizer with normalizer and pre-tokenizer and no vocabulary yet."""
+def new_tokenizer(shows_names: bool = False) -> Tokenizer:
+    """A WordLevel tokenizer with normalizer and pre-tokenizer and no vocabulary yet.
+
+    With `shows_names`, an @name gives two words: `<user>` and the @name.
+    """
+    normalizations = dict(NORMALIZATIONS)
+    token_pattern = TOKEN_PATTERN
+    if shows_names:
+        del normalizations[USER_PATTERN]
+        normalizations[f"(?={USER_PATTERN})"] = f"{USER_TOKEN} "
+        token_pattern = f"{USER_PATTERN}|{TOKEN_PATTERN}"
     tokenizer = Tokenizer(WordLevel(unk_token=UNK_TOKEN))
-    replacements = [normalizers.Replace(Regex(pattern), content) for pattern, content in NORMALIZATIONS]
+    replacements = [normalizers.Replace(Regex(pattern), content) for pattern, content in normalizations.items()]
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), *replacements])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(TOKEN_PATTERN), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(token_pattern), behavior="removed", invert=True)
     return tokenizer
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 1) -> PreTrainedTokenizerFast:
-    """Learns the most frequent words of `texts`.
+    """Learns the most frequent words of `texts`. A word that they have at least as often as an @name is a user's name
+    and stays unknown.
 
     Args:
         texts: The training texts, and no others.
@@ -70,16 +83,25 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
     """
     if vocab_size < 3:
         raise ValueError(f"vocab_size is {vocab_size}, but must be at least 3: {PAD_TOKEN}, {UNK_TOKEN} and one word.")
-    tokenizer = new_tokenizer()
+    counter = new_tokenizer(shows_names=True)
     trainer = WordLevelTrainer(
-        vocab_size=vocab_size,
+        vocab_size=sys.maxsize,
         min_frequency=min_frequency,
         special_tokens=[PAD_TOKEN, UNK_TOKEN],
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    if tokenizer.get_vocab_size() < 3:
+    counter.train_from_iterator(texts, trainer)
+    ranks = counter.get_vocab()  # the more frequent, the lower
+    words = [
+        word
+        for word in sorted(ranks, key=ranks.__getitem__)
+        if not re.fullmatch(USER_PATTERN, word) and ranks[word] < ranks.get(f"@{word}", sys.maxsize)
+    ]
+    if len(words) < 3:
         raise ValueError(f"No word of the training texts occurs {min_frequency} times or more: lower min_frequency.")
+    tokenizer = new_tokenizer()
+    vocabulary = {word: index for index, word in enumerate(words[:vocab_size])}
+    tokenizer.model = WordLevel(vocabulary, unk_token=UNK_TOKEN)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD_TOKEN,

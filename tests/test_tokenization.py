@@ -44,6 +44,14 @@ def test_vocabulary_holds_the_most_frequent_words_of_the_training_texts():
     assert tokenizer("c a e")["input_ids"] == [1, 2, 1]
 
 
+def test_user_names_are_no_words_with_or_without_their_mark():
+    texts = ["@Some_Fan hi @Some_Fan", "some_fan hi home", "home alone @home @user's"]
+    tokenizer = train_tokenizer(texts, vocab_size=100)
+    assert set(tokenizer.get_vocab()) == {"[PAD]", "[UNK]", "<user>", "hi", "home", "alone", "'", "s"}
+    assert tokenizer.get_vocab()["<user>"] == 2
+    assert tokenizer.convert_ids_to_tokens(tokenizer("@other hi")["input_ids"]) == ["<user>", "hi"]
+
+
 def test_words_below_the_minimum_frequency_stay_unknown():
     tokenizer = train_tokenizer(["a a b"], vocab_size=100, min_frequency=2)
     assert set(tokenizer.get_vocab()) == {"[PAD]", "[UNK]", "a"}
