@@ -1,9 +1,10 @@
 """From a source to labelled rows, and from rows to splits."""
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -77,11 +78,25 @@ class DataArguments:
 
 @dataclass
 class LabelledRows:
-    """Texts with label ids, and what was left out on the way to them."""
+    """Texts with label ids, where they come from, and what was left out on the way to them.
+
+    Attributes:
+        columns: Names of the source's columns.
+        texts: The texts.
+        labels: Their class ids.
+        sources: What was read, with its unit: `("tweets.csv", "line")`.
+        source_ids: For each text, which of `sources` it comes from.
+        numbers: For each text, its line or row there, counted from 1.
+        neutral: Number of neutral rows, which were left out.
+        bad_rows: Rows that can't be used.
+    """
 
     columns: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
+    sources: list[tuple[str, str]] = field(default_factory=list)
+    source_ids: array = field(default_factory=lambda: array("i"))
+    numbers: array = field(default_factory=lambda: array("q"))
     neutral: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
 
@@ -95,6 +110,9 @@ class LabelledRows:
             columns=self.columns,
             texts=[self.texts[index] for index in indices],
             labels=[self.labels[index] for index in indices],
+            sources=self.sources,
+            source_ids=array("i", (self.source_ids[index] for index in indices)),
+            numbers=array("q", (self.numbers[index] for index in indices)),
         )
 
 
@@ -126,7 +144,7 @@ def load_rows(args: DataArguments) -> LabelledRows:
         raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
     if args.max_rows is not None and args.max_rows < len(rows):
         drawn = rows.select(np.random.default_rng(args.split_seed).permutation(len(rows))[: args.max_rows])
-        rows.texts, rows.labels = drawn.texts, drawn.labels
+        return replace(drawn, neutral=rows.neutral, bad_rows=rows.bad_rows)
     return rows
 
 
@@ -192,6 +210,9 @@ def _collect(
     args: DataArguments,
 ) -> None:
     known = _label_ids(args.class_names)
+    if place not in rows.sources:
+        rows.sources.append(place)
+    source_id = rows.sources.index(place)
     for number, text, label in numbered:
         key = _label_key(label)
         label_id = known.get(key)
@@ -206,6 +227,8 @@ def _collect(
             else:
                 rows.texts.append(text)
                 rows.labels.append(label_id)
+                rows.source_ids.append(source_id)
+                rows.numbers.append(number)
 
 
 def _label_ids(names: list[str]) -> dict[str, int]:

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import shutil
+import signal
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,8 +16,12 @@ from typing import Any, NamedTuple, Optional
 
 import joblib
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import yaml
+from accelerate.utils import gather_object
+from safetensors import SafetensorError
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -29,11 +34,12 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from .batching import LengthGroupedSampler, TokenizedTexts, tokenize
+from .checkpoints import CURVES, LAST_CHECKPOINT, sync_to_disk
 from .configuration_brnn import BrnnConfig
-from .data import DataArguments, describe, load_rows, split_rows
+from .data import DataArguments, LabelledRows, describe, load_rows, split_rows
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
 from .optimization import RowSparseAdamW, clip_grad_norm
@@ -42,10 +48,10 @@ from .tokenization import save_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
 
+TRAIN_ROWS = "train_rows.parquet"
+GPU_CHECK_STEPS = 50
+SIGNAL_CHECK_STEPS = 10
 SPLITS = ("train", "validation", "test")
-LAST_CHECKPOINT = "last"
-CURVES = "curves.png"
-DATA_FOLDER = "data"
 # Parameters of glibc's mallopt, as in its malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Arguments that name folders and accounts, or say how a run was started and where it went: with those of `hub_`, they
@@ -187,7 +193,8 @@ def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
     config_parser.add_argument("--config", type=Path, default=default_config, help="YAML file of values.")
     known, rest = config_parser.parse_known_args(argv)
     kinds = (ModelArguments, DataArguments, BrnnTrainingArguments)
-    parser = HfArgumentParser(kinds, parents=[config_parser], allow_abbrev=False)
+    usage = "%(prog)s [--config FILE] [--argument value ...] (--help lists all)"
+    parser = HfArgumentParser(kinds, parents=[config_parser], allow_abbrev=False, usage=usage)
     merged = [f"--output_dir=runs/{known.config.stem}", *_read_config(known.config), *rest]
     model_args, data_args, training_args, _ = parser.parse_args_into_dataclasses(merged, look_for_args_file=False)
     config = asdict(model_args) | asdict(data_args)
@@ -316,12 +323,42 @@ def _write_data(data_args: DataArguments, folder: Path) -> None:
             lengths = tokenized.lengths
             tokenized = tokenized.cut(data_args.max_length)
         tokenized.save(folder / f"{name}.arrow")
+    _write_places(splits["train"], folder / TRAIN_ROWS)
     summary = describe(rows, splits, lengths, data_args)
     (folder / "summary.txt").write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
 
 
+def _write_places(rows: LabelledRows, path: Path) -> None:
+    names = pa.array([f"{Path(source).name}, {unit}" for source, unit in rows.sources])
+    sources = pa.DictionaryArray.from_arrays(pa.array(rows.source_ids, pa.int32()), names)
+    pq.write_table(pa.table({"source": sources, "number": pa.array(rows.numbers, pa.int64())}), path)
+
+
+def describe_places(folder: Path, rows: np.ndarray) -> str:
+    """Where rows of the training part come from: file, line or row. `folder` is that of the prepared data."""
+    places = pq.read_table(folder / TRAIN_ROWS).take(rows).to_pandas()
+    return "; ".join(
+        f"{source} {', '.join(map(str, sorted(part.number)))}"
+        for source, part in places.groupby("source", observed=True)
+    )
+
+
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+class NonFiniteError(FloatingPointError):
+    """A training that has left the numbers.
+
+    Attributes:
+        step: The step, counted from 0, as `global_step` was when it began.
+        rows: Its rows in the training part, on all processes.
+    """
+
+    def __init__(self, step: int, problem: str, rows: np.ndarray) -> None:
+        super().__init__(f"Step {step + 1} went wrong: {problem}.")
+        self.step = step
+        self.rows = rows
 
 
 class BrnnTrainer(Trainer):
@@ -337,6 +374,7 @@ class BrnnTrainer(Trainer):
         self.model.get_input_embeddings().sparse = self._is_sparse
         self._correct = torch.zeros((), device=self.args.device)
         self._seen = 0
+        self._bad_step = torch.full((), -1, device=self.args.device)
 
     def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> LengthGroupedSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -363,11 +401,57 @@ class BrnnTrainer(Trainer):
         return super()._get_grad_norm(model, grad_norm)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """Adds, where `adversarial_norm` is set, the gradient of the loss on adversarial embeddings (Miyato et al.,
-        2017, equation 5; embeddings are not normalized): those of a text are moved by that 2-norm along the gradient
+        """Raises:
+        NonFiniteError: The loss of this step, on a GPU of one of the last 50, is no number.
+        """
+        if self.args.adversarial_norm:
+            loss = self._adversarial_step(model, inputs, num_items_in_batch)
+        else:
+            loss = super().training_step(model, inputs, num_items_in_batch)
+        is_first = (self._bad_step < 0) & ~loss.isfinite()
+        self._bad_step = torch.where(is_first, self.state.global_step, self._bad_step)
+        if loss.device.type == "cpu" or self.state.global_step % GPU_CHECK_STEPS == 0:
+            self._check_loss()
+        return loss
+
+    def _check_loss(self) -> None:
+        if (step := int(self._bad_step)) >= 0:
+            raise NonFiniteError(step, "its loss is no finite number", self._rows_of_step(step))
+
+    def _rows_of_step(self, step: int) -> np.ndarray:
+        sampler = self._get_train_sampler()
+        epoch, index = divmod(step, math.ceil(len(sampler) / sampler.batch_size))
+        sampler.set_epoch(epoch)
+        return np.array(list(sampler))[index * sampler.batch_size :][: sampler.batch_size]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Saves a checkpoint of finite weights, whole or not at all; only then are earlier ones removed."""
+        self._check_loss()
+        if not all(parameter.isfinite().all() for parameter in model.parameters()):
+            step = self.state.global_step - 1
+            raise NonFiniteError(step, "it made weights that are no finite numbers", self._rows_of_step(step))
+        checkpoint = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                sync_to_disk(checkpoint)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            if self.args.should_save:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+            raise OSError(
+                f"{checkpoint} could not be saved ({error}). Earlier checkpoints are whole: mend that, then go on with "
+                "--resume_from_checkpoint."
+            ) from error
+        finally:
+            self.args.save_total_limit = limit
+        if self.args.should_save:
+            rotate_checkpoints(self.args.output_dir, limit, self.state.best_model_checkpoint)
+
+    def _adversarial_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
+        """A step that adds the gradient of the loss on adversarial embeddings (Miyato et al., 2017, equation 5;
+        embeddings are not normalized): those of a text are moved by the 2-norm `adversarial_norm` along the gradient
         of its own loss and read under the same dropout masks."""
-        if not self.args.adversarial_norm:
-            return super().training_step(model, inputs, num_items_in_batch)
         embeddings = self.accelerator.unwrap_model(model).get_input_embeddings()
         seen: list[torch.Tensor] = []
 
@@ -406,6 +490,53 @@ class BrnnTrainer(Trainer):
             self._correct.zero_()
             self._seen = 0
         super().log(logs, start_time)
+
+
+class Stopped(SystemExit):
+    """A signal ended the run. The exit code is 128 plus its number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
+
+class StopOnSignal(TrainerCallback):
+    """Ends a run on SIGINT (Ctrl-C) or SIGTERM: while it steps, after the step and with a checkpoint; while it reads
+    or saves, at once, and when the same signal comes again."""
+
+    def __init__(self) -> None:
+        self.signal: Optional[int] = None
+        self._is_training = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: Any) -> None:
+        if not self._is_training or self.signal == number:
+            raise Stopped(number)
+        if self.signal is None:
+            self.signal = number
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._is_training = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if args.world_size > 1:
+            # All processes stop at the same step; to ask them costs time.
+            if state.global_step % SIGNAL_CHECK_STEPS:
+                return
+            signals = gather_object([self.signal])
+            self.signal = next(filter(None, signals), None)
+        if self.signal:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._is_training = False
+        if self.signal:
+            raise Stopped(self.signal)
 
 
 class CurvesCallback(TrainerCallback):
@@ -483,53 +614,6 @@ def build_trainer(
         compute_metrics=compute_metrics,
         callbacks=callbacks,
     )
-
-
-def checkpoint_to_resume(training_args: BrnnTrainingArguments) -> Optional[str]:
-    """The checkpoint that `--resume_from_checkpoint` means, or None without that argument.
-
-    Raises:
-        FileExistsError: Without that argument, there are checkpoints of a run that did not end.
-        FileNotFoundError: There is no such checkpoint.
-    """
-    wanted = training_args.resume_from_checkpoint
-    folder = training_args.output_dir
-    if wanted is None:
-        if Path(folder).is_dir() and get_last_checkpoint(folder):
-            raise FileExistsError(
-                f"{folder} holds the checkpoints of a run that did not end: go on with --resume_from_checkpoint, or "
-                "remove them, or choose another --output_dir."
-            )
-        return None
-    checkpoint = get_last_checkpoint(folder) if wanted == LAST_CHECKPOINT and Path(folder).is_dir() else wanted
-    if checkpoint is None or not Path(checkpoint).is_dir():
-        raise FileNotFoundError(
-            f"There is no checkpoint to resume from in {folder if wanted == LAST_CHECKPOINT else wanted}: "
-            "start without --resume_from_checkpoint."
-        )
-    return checkpoint
-
-
-def check_vocabulary(checkpoint: str, tokenizer_folder: Path) -> None:
-    """Raises:
-    ValueError: The checkpoint was trained on other rows, whose words have other ids.
-    """
-    vocabularies = [(folder / "tokenizer.json").read_bytes() for folder in (Path(checkpoint), tokenizer_folder)]
-    if vocabularies[0] != vocabularies[1]:
-        raise ValueError(
-            f"{checkpoint} was trained with another vocabulary: resume with the data and the arguments it began with."
-        )
-
-
-def remove_checkpoints(folder: str) -> None:
-    """Removes what a run that has ended needs no more: checkpoints, tokenized data and the curves, of which the saved
-    folder has its own. Logs, as those of tensorboard, stay."""
-    for path in Path(folder).iterdir():
-        if path.is_dir() and (path.name == DATA_FOLDER or path.name.startswith("checkpoint-")):
-            shutil.rmtree(path)
-    (Path(folder) / CURVES).unlink(missing_ok=True)
-    if not any(Path(folder).iterdir()):
-        Path(folder).rmdir()
 
 
 def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:

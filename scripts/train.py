@@ -6,13 +6,23 @@ accelerate launch scripts/train.py [--config configs/quickstart.yaml] [--any_arg
 import logging
 import sys
 import time
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
+from typing import Optional
 
 import pandas as pd
 import transformers
 
 from hf_brnn.calibration import fit_temperature, fold_temperature
+from hf_brnn.checkpoints import (
+    DATA_FOLDER,
+    check_vocabulary,
+    checkpoint_to_resume,
+    describe_last_checkpoint,
+    remove_checkpoints,
+    run_lock,
+)
 from hf_brnn.hub import (
     PUSH_ERRORS,
     TrainingReport,
@@ -23,33 +33,62 @@ from hf_brnn.hub import (
     save_folder,
 )
 from hf_brnn.training import (
-    DATA_FOLDER,
+    Arguments,
+    BrnnTrainer,
+    NonFiniteError,
+    PreparedData,
+    StopOnSignal,
+    Stopped,
     assumed_watts,
     build_trainer,
-    check_vocabulary,
-    checkpoint_to_resume,
+    describe_places,
     describe_processor,
     epoch_history,
     measure,
     parse_arguments,
     prepare_cpu,
     prepare_data,
-    remove_checkpoints,
 )
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
 
 def main(argv: list[str]) -> None:
-    model_args, data_args, training_args, config = parse_arguments(argv, DEFAULT_CONFIG)
+    stop = StopOnSignal()
+    try:
+        arguments = parse_arguments(argv, DEFAULT_CONFIG)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    training_args = arguments.training
+    folder = Path(training_args.output_dir)
+    checkpoints = Path(f"{folder}.checkpoints")
+    training_args.output_dir = str(checkpoints)
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     is_main = training_args.process_index == 0
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     prepare_cpu(training_args)
+    try:
+        check_output_folder(folder)
+        with run_lock(checkpoints) if training_args.should_save else nullcontext():
+            run(arguments, folder, stop)
+    except Stopped as stopped:
+        if is_main:
+            print(f"Stopped by {stopped.name}. {describe_last_checkpoint(checkpoints)}", file=sys.stderr)
+        raise
+    except NonFiniteError as error:
+        rows = describe_places(checkpoints / DATA_FOLDER, error.rows)
+        sys.exit(
+            f"{error} The rows of its batch: {rows}. {describe_last_checkpoint(checkpoints)} Try a lower "
+            "--learning_rate, or --precision fp32."
+        )
+    except OSError as error:
+        sys.exit(str(error))
 
-    folder = Path(training_args.output_dir)
-    check_output_folder(folder)
-    training_args.output_dir = f"{folder}.checkpoints"
+
+def run(arguments: Arguments, folder: Path, stop: StopOnSignal) -> None:
+    """Trains, saves the folder and pushes it, if that is wanted."""
+    training_args = arguments.training
+    is_main = training_args.process_index == 0
     # The saved folder is pushed when all is done; Trainer would push its checkpoints.
     push_to_hub, training_args.push_to_hub = training_args.push_to_hub, False
     hub = training_args.hub_private_repo, training_args.hub_revision, training_args.hub_token
@@ -59,20 +98,37 @@ def main(argv: list[str]) -> None:
             prepare_repository(repo_id, *hub)
         except PUSH_ERRORS as error:
             sys.exit(explain_push_error(error, repo_id))
-    checkpoint = checkpoint_to_resume(training_args)
 
     start = time.perf_counter()
-    data_folder = Path(training_args.output_dir) / DATA_FOLDER
-    data = prepare_data(data_args, training_args, data_folder)
-    if is_main:
+    try:
+        checkpoint = checkpoint_to_resume(training_args)
+        data, trainer = prepare(arguments, checkpoint)
+    except ValueError as error:
+        sys.exit(str(error))
+    trainer.add_callback(stop)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    save(arguments, folder, data, trainer, time.perf_counter() - start)
+    if push_to_hub and is_main:
+        try:
+            print(f"Pushed {push_folder(folder, repo_id, *hub)}")
+        except PUSH_ERRORS as error:
+            sys.exit(f"{folder} was not pushed: {explain_push_error(error, repo_id)}")
+
+
+def prepare(arguments: Arguments, checkpoint: Optional[str]) -> tuple[PreparedData, BrnnTrainer]:
+    data_folder = Path(arguments.training.output_dir) / DATA_FOLDER
+    data = prepare_data(arguments.data, arguments.training, data_folder)
+    if arguments.training.process_index == 0:
         print(data.summary)
-        print(f"training on {describe_processor(training_args)}")
+        print(f"training on {describe_processor(arguments.training)}")
     if checkpoint:
         check_vocabulary(checkpoint, data_folder / "tokenizer")
-    trainer = build_trainer(model_args, data_args, training_args, data)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = time.perf_counter() - start
+    return data, build_trainer(arguments.model, arguments.data, arguments.training, data)
 
+
+def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTrainer, seconds: float) -> None:
+    """Calibrates and measures the model, saves its folder and removes the checkpoints."""
+    training_args = arguments.training
     model = trainer.accelerator.unwrap_model(trainer.model)
     if training_args.save_half:
         model.brnn.half().float()
@@ -82,27 +138,27 @@ def main(argv: list[str]) -> None:
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
         fold_temperature(model, temperature)
     measured = {name: measure(part.predictions / temperature, part.label_ids) for name, part in predictions.items()}
-    if is_main:
-        report = TrainingReport(
-            measured=measured,
-            temperature=temperature,
-            history=epoch_history(trainer.state.log_history),
-            evaluated="validation" if "validation" in data.splits else "test",
-            config=config,
-            seconds=seconds,
-            processor=describe_processor(training_args),
-            watts=assumed_watts(training_args),
-            versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
-        )
-        save_folder(folder, model, data.tokenizer, report, training_args.save_half)
-        remove_checkpoints(training_args.output_dir)
-        if measured:
-            print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
-        print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")
-        if Path(training_args.output_dir).exists():
-            print(f"Logs are in {training_args.output_dir}.")
-        if push_to_hub:
-            print(f"Pushed {push_folder(folder, repo_id, *hub)}")
+    if training_args.process_index:
+        return
+    report = TrainingReport(
+        measured=measured,
+        temperature=temperature,
+        history=epoch_history(trainer.state.log_history),
+        evaluated="validation" if "validation" in data.splits else "test",
+        config=arguments.config,
+        seconds=seconds,
+        processor=describe_processor(training_args),
+        watts=assumed_watts(training_args),
+        versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
+    )
+    save_folder(folder, model, data.tokenizer, report, training_args.save_half)
+    checkpoints = Path(training_args.output_dir)
+    has_logs = remove_checkpoints(checkpoints)
+    if measured:
+        print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
+    print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")
+    if has_logs:
+        print(f"Logs are in {checkpoints}.")
 
 
 if __name__ == "__main__":

@@ -191,7 +191,11 @@ def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
 def test_resuming_without_a_checkpoint_is_refused(tmp_path):
     process = train(tmp_path / "new", "--resume_from_checkpoint", check=False)
     assert process.returncode
-    assert "no checkpoint to resume from" in process.stderr
+    assert (
+        process.stderr
+        == f"There is no interrupted run in {tmp_path}/new.checkpoints: start without --resume_from_checkpoint.\n"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):

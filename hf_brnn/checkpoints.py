@@ -1,0 +1,183 @@
+"""The folder of a run's checkpoints: who may write to it, which checkpoint a run goes on from, what is removed."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Optional
+
+from accelerate.utils import gather_object
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from transformers import TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+logger = logging.getLogger(__name__)
+
+LAST_CHECKPOINT = "last"
+CURVES = "curves.png"
+DATA_FOLDER = "data"
+LOCK = "run.lock"
+CHECKPOINT_FILES = (
+    "config.json",
+    "model.safetensors",
+    "optimizer.pt",
+    "scheduler.pt",
+    "tokenizer.json",
+    "trainer_state.json",
+)
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Keeps other runs out of a folder of checkpoints until the block ends or the process dies.
+
+    Raises:
+        FileExistsError: Another run is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        owner = (folder / LOCK).read_text(encoding="utf-8")
+        raise FileExistsError(
+            f"{folder} belongs to a run that is at work, {owner}: wait for it, or choose another --output_dir."
+        ) from error
+    try:
+        owner = f"process {os.getpid()} on {platform.node()} since {datetime.now():%Y-%m-%d %H:%M:%S}"
+        (folder / LOCK).write_text(owner, encoding="utf-8")
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def checkpoint_to_resume(training_args: TrainingArguments) -> Optional[str]:
+    """The checkpoint that `--resume_from_checkpoint` means, or None where a run starts at its beginning.
+
+    The main process sets newer checkpoints that are not whole aside, as `broken-<name>`.
+
+    Raises:
+        FileExistsError: Without that argument, there are checkpoints of a run that did not end.
+        FileNotFoundError: There is no such checkpoint, or no run that was interrupted.
+        ValueError: The checkpoint that the argument names is not whole, or machines hold different ones.
+    """
+    wanted = training_args.resume_from_checkpoint
+    folder = Path(training_args.output_dir)
+    if wanted is None:
+        if folder.is_dir() and get_last_checkpoint(str(folder)):
+            raise FileExistsError(
+                f"{folder} holds the checkpoints of a run that did not end: go on with --resume_from_checkpoint, or "
+                "remove them, or choose another --output_dir."
+            )
+        return None
+    if wanted != LAST_CHECKPOINT:
+        if not Path(wanted).is_dir():
+            raise FileNotFoundError(f"There is no checkpoint {wanted}: name a folder, or start without it.")
+        if problem := find_problem(Path(wanted)):
+            raise ValueError(f"{wanted} is not whole: {problem}. Name an earlier one.")
+        return wanted
+    if not (folder / DATA_FOLDER).is_dir():
+        raise FileNotFoundError(f"There is no interrupted run in {folder}: start without --resume_from_checkpoint.")
+    with training_args.main_process_first(local=training_args.save_on_each_node, desc="looking for a checkpoint"):
+        checkpoint = get_last_checkpoint(str(folder))
+        while training_args.should_save and checkpoint and (problem := find_problem(Path(checkpoint))):
+            aside = _set_aside(Path(checkpoint))
+            logger.warning("%s is not whole: %s. It is set aside as %s.", checkpoint, problem, aside.name)
+            checkpoint = get_last_checkpoint(str(folder))
+    names = gather_object([checkpoint and Path(checkpoint).name])
+    if len(set(names)) > 1:
+        raise ValueError(
+            f"{folder} is not the same on all machines, the last checkpoints are {names}: remove those that not all of "
+            "them have."
+        )
+    if training_args.process_index == 0:
+        if checkpoint:
+            logger.info("Going on from %s.", checkpoint)
+        else:
+            logger.warning("%s holds no whole checkpoint: the run starts at its beginning.", folder)
+    return checkpoint
+
+
+def find_problem(checkpoint: Path) -> Optional[str]:
+    """What a checkpoint lacks, None if it is whole: each file is there and readable to its end."""
+    random_states = list(checkpoint.glob("rng_state*.pth"))
+    if not random_states:
+        return "it has no rng_state.pth"
+    for path in [*(checkpoint / name for name in CHECKPOINT_FILES), *random_states]:
+        if not path.is_file():
+            return f"it has no {path.name}"
+        try:
+            _read_to_end(path)
+        except (OSError, SafetensorError, ValueError, zipfile.BadZipFile) as error:
+            return f"{path.name} is damaged ({error})"
+    return None
+
+
+def _read_to_end(path: Path) -> None:
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt"):
+            pass  # the header says how long the file must be
+    elif path.suffix == ".json":
+        json.loads(path.read_bytes())
+    else:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"wrong checksum of {damaged}")
+
+
+def _set_aside(checkpoint: Path) -> Path:
+    aside = checkpoint.with_name(f"broken-{checkpoint.name}")
+    if aside.exists():
+        shutil.rmtree(aside)
+    return checkpoint.rename(aside)
+
+
+def sync_to_disk(folder: Path) -> None:
+    """Returns when the files of a folder would outlive a power cut."""
+    for path in [*folder.rglob("*"), folder, folder.parent]:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def describe_last_checkpoint(folder: Path) -> str:
+    """One line on what a run that ended early has left."""
+    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if checkpoint is None:
+        return "There is no checkpoint yet: start again."
+    return f"{checkpoint} is the last checkpoint: go on with --resume_from_checkpoint."
+
+
+def check_vocabulary(checkpoint: str, tokenizer_folder: Path) -> None:
+    """Raises:
+    ValueError: The checkpoint was trained on other rows, whose words have other ids.
+    """
+    vocabularies = [(folder / "tokenizer.json").read_bytes() for folder in (Path(checkpoint), tokenizer_folder)]
+    if vocabularies[0] != vocabularies[1]:
+        raise ValueError(
+            f"{checkpoint} was trained with another vocabulary: resume with the data and the arguments it began with."
+        )
+
+
+def remove_checkpoints(folder: Path) -> bool:
+    """Removes what a run that has ended needs no more: checkpoints, tokenized data and the curves, of which the saved
+    folder has its own.
+
+    Returns:
+        Whether something else stays, such as the logs of tensorboard.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and (path.name == DATA_FOLDER or path.name.startswith(("checkpoint-", "broken-checkpoint-"))):
+            shutil.rmtree(path)
+    (folder / CURVES).unlink(missing_ok=True)
+    return any(path.name != LOCK for path in folder.iterdir())

@@ -1,0 +1,64 @@
+"""Kills a training 20 times, in each of its phases, and starts it again each time; the last start is left to the test.
+
+python tests/kill_training.py --output_dir FOLDER [arguments of scripts/train.py]
+
+Prints the phases in which it was killed. A killed process is a fork of this one, which saves the time of the imports.
+"""
+
+import mmap
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+import train
+
+PHASES = ("reading", "stepping", "evaluating", "saving", "finishing")
+phase_in_child = mmap.mmap(-1, 1)
+
+
+def show_phase(owner, name, phase):
+    """Lets a function say, while it runs, that the process is in a phase."""
+    function = getattr(owner, name)
+
+    def shown(*args, **kwargs):
+        before, phase_in_child[0] = phase_in_child[0], PHASES.index(phase)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            phase_in_child[0] = before
+
+    setattr(owner, name, shown)
+
+
+def kill_once(arguments, phase, delay):
+    phase_in_child[0] = len(PHASES)
+    process = os.fork()
+    if not process:
+        train.main(arguments)
+        os._exit(0)
+    while phase_in_child[0] != PHASES.index(phase):
+        ended, _ = os.waitpid(process, os.WNOHANG)
+        assert not ended, f"the run ended before it was {phase}"
+    time.sleep(delay)
+    os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    return status == signal.SIGKILL
+
+
+show_phase(train, "prepare_data", "reading")
+show_phase(train.BrnnTrainer, "training_step", "stepping")
+show_phase(train.BrnnTrainer, "evaluate", "evaluating")
+show_phase(train.BrnnTrainer, "_save_checkpoint", "saving")
+show_phase(train, "save_folder", "finishing")
+
+rng = random.Random(0)
+moments = rng.choices(PHASES[1:4], k=16)
+arguments = sys.argv[1:]
+for phase in ["reading", *moments, "reading", "finishing", "finishing"]:
+    if kill_once(arguments, phase, rng.uniform(0, 0.05)):
+        print(phase, flush=True)
+    arguments = [*sys.argv[1:], "--resume_from_checkpoint"]
