@@ -1,9 +1,11 @@
 """From a source to labelled rows, and from rows to splits."""
 
+import glob
 import logging
+import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -13,7 +15,7 @@ import pandas as pd
 from datasets import load_dataset
 from sklearn.model_selection import train_test_split
 
-from .tables import BadRow, BadRowsError, read_batches
+from .tables import BATCH_SIZE, BadRow, BadRowsError, read_batches
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class DataArguments:
     )
     dataset_split: str = field(default="train", metadata={"help": "Split of the data set on the Hub to read."})
     data_files: Optional[list[str]] = field(
-        default=None, metadata={"help": "csv, tsv, json or parquet files to read instead of dataset_name."}
+        default=None,
+        metadata={"help": "csv, tsv, json or parquet files, or patterns of them, to read instead of dataset_name."},
     )
     held_out_files: Optional[list[str]] = field(
         default=None, metadata={"help": "Files of test texts, read for one purpose: no split may hold one of them."}
@@ -53,6 +56,13 @@ class DataArguments:
     class_names: list[str] = field(
         default_factory=lambda: list(LABEL_NAMES),
         metadata={"help": "Names of the labels in the order of their ids. Rows hold names, or ids if no name is one."},
+    )
+    streaming: bool = field(
+        default=False,
+        metadata={"help": "Read the training rows anew in each epoch instead of holding them in memory."},
+    )
+    shuffle_buffer_size: int = field(
+        default=100_000, metadata={"help": "With streaming: rows that each process reads ahead and shuffles."}
     )
     max_rows: Optional[int] = field(default=None, metadata={"help": "Use so many rows, drawn by split_seed."})
     validation_size: float = field(default=0.1, metadata={"help": "Rows kept for validation: a share, or a number."})
@@ -68,10 +78,12 @@ class DataArguments:
             value = getattr(self, name)
             if value < 0 or (value > 1 and value != int(value)) or value == 1:
                 raise ValueError(f"{name} is {value}, but must be a share in [0, 1) or a whole number of rows.")
-        for name in ("max_rows", "vocab_size", "min_frequency", "max_length"):
+        for name in ("max_rows", "vocab_size", "min_frequency", "max_length", "shuffle_buffer_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
+        if self.streaming and self.max_rows is not None:
+            raise ValueError("max_rows draws from all rows, which streaming does not hold: leave one of them out.")
         if len(self.class_names) < 2 or len(set(map(_label_key, self.class_names))) < len(self.class_names):
             raise ValueError(f"class_names is {self.class_names}, but must be two or more different names.")
 
@@ -103,6 +115,18 @@ class LabelledRows:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def extend(self, other: "LabelledRows") -> None:
+        """Adds the rows of another, and what it left out."""
+        self.columns = other.columns or self.columns
+        self.sources += [source for source in other.sources if source not in self.sources]
+        ids = [self.sources.index(source) for source in other.sources]
+        self.source_ids.extend(ids[source_id] for source_id in other.source_ids)
+        self.texts += other.texts
+        self.labels += other.labels
+        self.numbers += other.numbers
+        self.neutral += other.neutral
+        self.bad_rows += other.bad_rows
+
     def select(self, indices: Iterable[int]) -> "LabelledRows":
         """The rows at `indices`, in that order."""
         indices = list(indices)
@@ -129,10 +153,22 @@ def load_rows(args: DataArguments) -> LabelledRows:
         ValueError: A file is not what its suffix says, has no such column, or mixes label schemes.
     """
     rows = LabelledRows()
-    if args.data_files is None and args.dataset_name != SAMPLE:
-        _read_hub_dataset(rows, args)
-    for file in args.data_files or ([str(SAMPLE_FILE)] if args.dataset_name == SAMPLE else []):
-        _read_file(rows, Path(file), args)
+    for chunk in read_rows(args):
+        rows.extend(chunk)
+    report_left_out(rows, args)
+    if args.max_rows is not None and args.max_rows < len(rows):
+        drawn = rows.select(np.random.default_rng(args.split_seed).permutation(len(rows))[: args.max_rows])
+        return replace(drawn, neutral=rows.neutral, bad_rows=rows.bad_rows)
+    return rows
+
+
+def report_left_out(rows: LabelledRows, args: DataArguments) -> None:
+    """Logs what was left out of the rows.
+
+    Raises:
+        BadRowsError: Rows can't be used and `skip_bad_rows` is off.
+        ValueError: No row is left.
+    """
     if rows.bad_rows and not args.skip_bad_rows:
         raise BadRowsError(rows.bad_rows)
     if rows.bad_rows:
@@ -142,46 +178,74 @@ def load_rows(args: DataArguments) -> LabelledRows:
         logger.info("Left out %d neutral rows.", rows.neutral)
     if not rows.texts:
         raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
-    if args.max_rows is not None and args.max_rows < len(rows):
-        drawn = rows.select(np.random.default_rng(args.split_seed).permutation(len(rows))[: args.max_rows])
-        return replace(drawn, neutral=rows.neutral, bad_rows=rows.bad_rows)
-    return rows
 
 
-def _read_file(rows: LabelledRows, path: Path, args: DataArguments) -> None:
+def source_files(args: DataArguments) -> list[str]:
+    """The files to read, patterns such as `tweets/*.parquet` replaced by what they match; none for a set on the Hub.
+
+    Raises:
+        FileNotFoundError: A pattern matches nothing.
+    """
+    if args.data_files is None:
+        return [str(SAMPLE_FILE)] if args.dataset_name == SAMPLE else []
+    files = []
+    for name in args.data_files:
+        is_pattern = glob.has_magic(name) and not Path(name).exists()
+        matches = sorted(glob.glob(name, recursive=True)) if is_pattern else [name]  # noqa: PTH207  absolute ones too
+        if not matches:
+            raise FileNotFoundError(f"{name}: no file has such a name.")
+        files += matches
+    return files
+
+
+def read_rows(args: DataArguments, files: Optional[list[str]] = None) -> Iterator[LabelledRows]:
+    """Yields the rows of `files`, by default all of the source, some thousand at a time, in constant memory but for
+    data sets on the Hub without `streaming`.
+
+    Raises:
+        What `load_rows` raises, but for `BadRowsError`: chunks hold the bad rows.
+    """
+    files = source_files(args) if files is None else files
+    for file in files:
+        yield from _read_file(Path(file), args)
+    if not files:
+        yield from _read_hub_dataset(args)
+
+
+def _read_file(path: Path, args: DataArguments) -> Iterator[LabelledRows]:
     labels_seen: Counter[str] = Counter()
-    for batch in read_batches(path, rows.bad_rows.append):
+    bad_rows: list[BadRow] = []
+    for batch in read_batches(path, bad_rows.append):
         text_column, label_column = _find_columns(str(path), batch.table.column_names, args)
-        rows.columns = batch.table.column_names
-        _collect(
-            rows,
-            labels_seen,
-            zip(batch.numbers, batch.table[text_column].to_pylist(), batch.table[label_column].to_pylist()),
-            place=(str(path), batch.unit),
-            args=args,
-        )
+        numbered = zip(batch.numbers, batch.table[text_column].to_pylist(), batch.table[label_column].to_pylist())
+        chunk = _labelled(numbered, (str(path), batch.unit), labels_seen, args)
+        chunk.columns = batch.table.column_names
+        chunk.bad_rows += bad_rows
+        bad_rows.clear()
+        yield chunk
+    yield LabelledRows(bad_rows=bad_rows)
     _check_scheme(str(path), labels_seen, args)
 
 
-def _read_hub_dataset(rows: LabelledRows, args: DataArguments) -> None:
+def _read_hub_dataset(args: DataArguments) -> Iterator[LabelledRows]:
     revision = args.dataset_revision or (HUB_REVISION if args.dataset_name == HUB_DATASET else None)
     try:
-        dataset = load_dataset(args.dataset_name, revision=revision, split=args.dataset_split)
+        dataset = load_dataset(args.dataset_name, revision=revision, split=args.dataset_split, streaming=args.streaming)
     except ConnectionError as error:
         raise ConnectionError(
             f"The data set {args.dataset_name} can't be reached on the Hub ({type(error).__name__}: {error}). Two ways "
             "on: give local files with --data_files FILE, or train on the embedded sample with "
             "--config configs/quickstart.yaml."
         ) from error
-    text_column, label_column = _find_columns(args.dataset_name, dataset.column_names, args)
-    rows.columns = dataset.column_names
     labels_seen: Counter[str] = Counter()
     start = 1
-    for batch in dataset.select_columns([text_column, label_column]).iter(10_000):
-        numbers = range(start, start + len(batch[text_column]))
-        numbered = zip(numbers, batch[text_column], batch[label_column])
-        _collect(rows, labels_seen, numbered, place=(args.dataset_name, "row"), args=args)
-        start += len(numbers)
+    for batch in dataset.iter(BATCH_SIZE):
+        text_column, label_column = _find_columns(args.dataset_name, list(batch), args)
+        numbered = zip(range(start, sys.maxsize), batch[text_column], batch[label_column])
+        chunk = _labelled(numbered, (args.dataset_name, "row"), labels_seen, args)
+        chunk.columns = list(batch)
+        yield chunk
+        start += len(batch[text_column])
     _check_scheme(args.dataset_name, labels_seen, args)
 
 
@@ -202,17 +266,11 @@ def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option:
     )
 
 
-def _collect(
-    rows: LabelledRows,
-    labels_seen: Counter[str],
-    numbered: Iterable[tuple[int, Any, Any]],
-    place: tuple[str, str],
-    args: DataArguments,
-) -> None:
+def _labelled(
+    numbered: Iterable[tuple[int, Any, Any]], place: tuple[str, str], labels_seen: Counter[str], args: DataArguments
+) -> LabelledRows:
     known = _label_ids(args.class_names)
-    if place not in rows.sources:
-        rows.sources.append(place)
-    source_id = rows.sources.index(place)
+    rows = LabelledRows(sources=[place])
     for number, text, label in numbered:
         key = _label_key(label)
         label_id = known.get(key)
@@ -227,8 +285,9 @@ def _collect(
             else:
                 rows.texts.append(text)
                 rows.labels.append(label_id)
-                rows.source_ids.append(source_id)
+                rows.source_ids.append(0)
                 rows.numbers.append(number)
+    return rows
 
 
 def _label_ids(names: list[str]) -> dict[str, int]:
@@ -284,7 +343,7 @@ def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRow
         if size:
             parts["train"], parts[name] = train_test_split(parts["train"], test_size=size, random_state=args.split_seed)
     keys = [text_key(text) for text in rows.texts]
-    kept_apart = _read_held_out_keys(args)
+    kept_apart = read_held_out_keys(args)
     splits: dict[str, LabelledRows] = {}
     for name in ("test", "validation", "train"):
         kept = [index for index in parts[name].tolist() if keys[index] not in kept_apart]
@@ -298,7 +357,12 @@ def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRow
     return splits
 
 
-def _read_held_out_keys(args: DataArguments) -> set[str]:
+def read_held_out_keys(args: DataArguments) -> set[str]:
+    """The `text_key` of all texts of `held_out_files`.
+
+    Raises:
+        BadRowsError: Rows can't be read and `skip_bad_rows` is off.
+    """
     keys: set[str] = set()
     bad_rows: list[BadRow] = []
     for file in args.held_out_files or []:
@@ -310,21 +374,29 @@ def _read_held_out_keys(args: DataArguments) -> set[str]:
     return keys
 
 
-def describe(rows: LabelledRows, splits: dict[str, LabelledRows], lengths: np.ndarray, args: DataArguments) -> str:
-    """A summary for people: columns, rows, classes, the first five rows, token lengths of the training part."""
-    class_names = args.class_names
+def describe(
+    rows: LabelledRows, sizes: Mapping[str, int], classes: Counter[int], lengths: np.ndarray, args: DataArguments
+) -> str:
+    """A summary for people.
+
+    Args:
+        rows: The first rows of the source, or all, and what was left out of all.
+        sizes: Number of rows by part.
+        classes: Number of rows by class id.
+        lengths: Numbers of tokens of the training part; with `streaming`, of the rows that a process reads ahead.
+        args: Names of the classes, the length that texts are cut to.
+    """
     cut = int((lengths > args.max_length).sum())
-    counts = Counter(rows.labels)
-    sizes = ", ".join(f"{name} {len(splits[name]):,}" for name in ("train", "validation", "test") if name in splits)
-    first = pd.DataFrame({"text": rows.texts[:5], "label": [class_names[label] for label in rows.labels[:5]]})
+    parts = ", ".join(f"{name} {sizes[name]:,}" for name in ("train", "validation", "test") if sizes.get(name))
+    first = pd.DataFrame({"text": rows.texts[:5], "label": [args.class_names[label] for label in rows.labels[:5]]})
     percentiles = ", ".join(f"{p}%: {np.percentile(lengths, p):.0f}" for p in (50, 95, 99))
     return "\n".join(
         (
             f"columns  {', '.join(rows.columns)}",
-            f"rows     {len(rows):,} ({sizes}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
-            "classes  " + ", ".join(f"{name} {counts[index]:,}" for index, name in enumerate(class_names)),
-            f"tokens   mean {lengths.mean():.1f}, {percentiles}, longest {lengths.max()}; "
-            f"{cut:,} texts cut to {args.max_length}",
+            f"rows     {classes.total():,} ({parts}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
+            "classes  " + ", ".join(f"{name} {classes[index]:,}" for index, name in enumerate(args.class_names)),
+            f"tokens   {'of rows read ahead: ' if args.streaming else ''}mean {lengths.mean():.1f}, {percentiles}, "
+            f"longest {lengths.max()}; {cut:,} texts cut to {args.max_length}",
             first.to_string(max_colwidth=80),
         )
     )

@@ -10,9 +10,10 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import asdict, dataclass, field, fields
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 import joblib
 import numpy as np
@@ -37,13 +38,14 @@ from transformers import (
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from .batching import LengthGroupedSampler, TokenizedTexts, tokenize
-from .checkpoints import CURVES, LAST_CHECKPOINT, sync_to_disk
+from .checkpoints import CURVES, DATA_FOLDER, LAST_CHECKPOINT, sync_to_disk
 from .configuration_brnn import BrnnConfig
 from .data import DataArguments, LabelledRows, describe, load_rows, split_rows
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
 from .optimization import RowSparseAdamW, clip_grad_norm
 from .plots import plot_curves
+from .streaming import FirstPass, StreamedTexts, StreamPlan, StreamSampler, StreamSplits
 from .tokenization import save_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,9 @@ logger = logging.getLogger(__name__)
 TRAIN_ROWS = "train_rows.parquet"
 GPU_CHECK_STEPS = 50
 SIGNAL_CHECK_STEPS = 10
-SPLITS = ("train", "validation", "test")
+HELD_OUT = ("validation", "test")
+STREAM_PLAN = "stream.json"
+SUMMARY = "summary.txt"
 # Parameters of glibc's mallopt, as in its malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Arguments that name folders and accounts, or say how a run was started and where it went: with those of `hub_`, they
@@ -238,10 +242,18 @@ def _read_config(path: Path) -> list[str]:
 
 @dataclass
 class PreparedData:
-    """What a training reads: tokenizer and tokenized splits; and what the main process knows of their making."""
+    """What a training reads.
+
+    Attributes:
+        tokenizer: The tokenizer.
+        train: The training part.
+        held_out: The other parts by name, `validation` and `test`.
+        summary: What is known of the source, for people.
+    """
 
     tokenizer: PreTrainedTokenizerFast
-    splits: dict[str, TokenizedTexts]
+    train: Union[TokenizedTexts, StreamedTexts]
+    held_out: dict[str, TokenizedTexts]
     summary: str = ""
 
 
@@ -280,7 +292,8 @@ def assumed_watts(training_args: BrnnTrainingArguments) -> int:
 
 
 def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:
-    """Reads, splits and tokenizes the data in the main process; the others wait and map its files into memory.
+    """Reads, splits and tokenizes the data in the main process; the others wait and map its files into memory. With
+    `streaming`, the training part is not tokenized now.
 
     Args:
         data_args: The source, the splits and the tokenizer.
@@ -292,55 +305,80 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
     """
     with training_args.main_process_first(local=training_args.save_on_each_node, desc="preparing the data"):
         if training_args.should_save:
-            _write_data(data_args, folder)
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            if data_args.streaming:
+                _write_stream(data_args, training_args.world_size, folder)
+            else:
+                _write_data(data_args, folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
-    splits = {
+    held_out = {
         name: TokenizedTexts.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
-        for name in SPLITS
+        for name in HELD_OUT
         if (folder / f"{name}.arrow").exists()
     }
-    return PreparedData(tokenizer, splits, (folder / "summary.txt").read_text(encoding="utf-8"))
+    train: Union[TokenizedTexts, StreamedTexts]
+    if data_args.streaming:
+        train = StreamedTexts(
+            data_args,
+            StreamSplits(StreamPlan.load(folder / STREAM_PLAN), data_args),
+            tokenizer.backend_tokenizer,
+            tokenizer.pad_token_id,
+            training_args.process_index,
+            training_args.train_batch_size,
+            seed_of_order(training_args),
+        )
+    else:
+        train = TokenizedTexts.load(folder / "train.arrow", tokenizer.pad_token_id)
+    return PreparedData(tokenizer, train, held_out, (folder / SUMMARY).read_text(encoding="utf-8"))
+
+
+def seed_of_order(training_args: BrnnTrainingArguments) -> int:
+    return training_args.seed if training_args.data_seed is None else training_args.data_seed
 
 
 def _write_data(data_args: DataArguments, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in SPLITS:
-        (folder / f"{name}.arrow").unlink(missing_ok=True)
     rows = load_rows(data_args)
     splits = split_rows(rows, data_args)
     tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
-    lengths = np.empty(0)
+    pq.write_table(places_of(splits["train"]), folder / TRAIN_ROWS)
+    train = _tokenize(splits.pop("train"), tokenizer)
+    train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, part in splits.items():
-        tokenized = tokenize(
-            part.texts,
-            tokenizer.backend_tokenizer,
-            tokenizer.pad_token_id,
-            part.labels,
-            show_progress=True,
-        )
-        if name == "train":
-            lengths = tokenized.lengths
-            tokenized = tokenized.cut(data_args.max_length)
-        tokenized.save(folder / f"{name}.arrow")
-    _write_places(splits["train"], folder / TRAIN_ROWS)
-    summary = describe(rows, splits, lengths, data_args)
-    (folder / "summary.txt").write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
+        _tokenize(part, tokenizer).save(folder / f"{name}.arrow")
+    sizes = {name: len(part) for name, part in splits.items()} | {"train": len(train)}
+    _write_summary(describe(rows, sizes, Counter(rows.labels), train.lengths, data_args), tokenizer, folder)
 
 
-def _write_places(rows: LabelledRows, path: Path) -> None:
+def _write_stream(data_args: DataArguments, processes: int, folder: Path) -> None:
+    plan = StreamPlan.from_sizes(data_args)
+    first_pass = FirstPass(data_args, StreamSplits(plan, data_args), processes)
+    tokenizer = train_tokenizer(first_pass.train_texts(), data_args.vocab_size, data_args.min_frequency)
+    save_tokenizer(tokenizer, folder / "tokenizer")
+    replace(plan, train_rows=first_pass.train_rows.tolist()).save(folder / STREAM_PLAN)
+    for name, part in first_pass.held_out.items():
+        if part:
+            _tokenize(part, tokenizer).save(folder / f"{name}.arrow")
+    rows = first_pass.rows
+    lengths = _tokenize(rows, tokenizer).lengths
+    _write_summary(describe(rows, first_pass.sizes, first_pass.classes, lengths, data_args), tokenizer, folder)
+
+
+def _tokenize(rows: LabelledRows, tokenizer: PreTrainedTokenizerFast) -> TokenizedTexts:
+    return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, show_progress=True)
+
+
+def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    (folder / SUMMARY).write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
+
+
+def places_of(rows: LabelledRows) -> pa.Table:
+    """Columns `source`, with the unit that it is counted in, and `number`."""
     names = pa.array([f"{Path(source).name}, {unit}" for source, unit in rows.sources])
     sources = pa.DictionaryArray.from_arrays(pa.array(rows.source_ids, pa.int32()), names)
-    pq.write_table(pa.table({"source": sources, "number": pa.array(rows.numbers, pa.int64())}), path)
-
-
-def describe_places(folder: Path, rows: np.ndarray) -> str:
-    """Where rows of the training part come from: file, line or row. `folder` is that of the prepared data."""
-    places = pq.read_table(folder / TRAIN_ROWS).take(rows).to_pandas()
-    return "; ".join(
-        f"{source} {', '.join(map(str, sorted(part.number)))}"
-        for source, part in places.groupby("source", observed=True)
-    )
+    return pa.table({"source": sources, "number": pa.array(rows.numbers, pa.int64())})
 
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -348,17 +386,19 @@ def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 class NonFiniteError(FloatingPointError):
-    """A training that has left the numbers.
+    """A training whose loss or weights are no finite numbers."""
 
-    Attributes:
-        step: The step, counted from 0, as `global_step` was when it began.
-        rows: Its rows in the training part, on all processes.
-    """
 
-    def __init__(self, step: int, problem: str, rows: np.ndarray) -> None:
-        super().__init__(f"Step {step + 1} went wrong: {problem}.")
-        self.step = step
-        self.rows = rows
+class SamplerEpoch(TrainerCallback):
+    """Tells the sampler its epoch. accelerate does, but not where several processes resume within an epoch."""
+
+    def __init__(self, sampler: Union[LengthGroupedSampler, StreamSampler]) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.sampler.set_epoch(int(state.epoch or 0))
 
 
 class BrnnTrainer(Trainer):
@@ -375,12 +415,16 @@ class BrnnTrainer(Trainer):
         self._correct = torch.zeros((), device=self.args.device)
         self._seen = 0
         self._bad_step = torch.full((), -1, device=self.args.device)
+        self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+        self._sampler: Union[LengthGroupedSampler, StreamSampler]
+        if isinstance(self.train_dataset, StreamedTexts):
+            self._sampler = StreamSampler(len(self.train_dataset))
+        else:
+            self._sampler = LengthGroupedSampler(self.train_dataset.lengths, self._step_size, seed_of_order(self.args))
+        self.add_callback(SamplerEpoch(self._sampler))
 
-    def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> LengthGroupedSampler:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
-        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return LengthGroupedSampler(dataset.lengths, step_size, seed)
+    def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
+        return self._sampler
 
     def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
         return np.argsort(eval_dataset.lengths, kind="stable").tolist()
@@ -416,20 +460,26 @@ class BrnnTrainer(Trainer):
 
     def _check_loss(self) -> None:
         if (step := int(self._bad_step)) >= 0:
-            raise NonFiniteError(step, "its loss is no finite number", self._rows_of_step(step))
+            raise NonFiniteError(f"The loss of step {step + 1} is no finite number. {self._places_of_step(step)}")
 
-    def _rows_of_step(self, step: int) -> np.ndarray:
-        sampler = self._get_train_sampler()
-        epoch, index = divmod(step, math.ceil(len(sampler) / sampler.batch_size))
-        sampler.set_epoch(epoch)
-        return np.array(list(sampler))[index * sampler.batch_size :][: sampler.batch_size]
+    def _places_of_step(self, step: int) -> str:
+        """Where the rows of a step come from: file, line or row. With streaming, those of this process alone."""
+        epoch, step = divmod(step, math.ceil(len(self._sampler) / self._step_size))
+        if isinstance(self.train_dataset, StreamedTexts):
+            places = places_of(self.train_dataset.rows_of_step(epoch, step))
+        else:
+            self._sampler.set_epoch(epoch)
+            rows = list(self._sampler)[step * self._step_size :][: self._step_size]
+            places = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS).take(rows)
+        numbers = places.to_pandas().groupby("source", observed=True).number
+        return "Its rows: " + "; ".join(f"{source} {', '.join(map(str, part))}" for source, part in numbers) + "."
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Saves a checkpoint of finite weights, whole or not at all; only then are earlier ones removed."""
         self._check_loss()
         if not all(parameter.isfinite().all() for parameter in model.parameters()):
-            step = self.state.global_step - 1
-            raise NonFiniteError(step, "it made weights that are no finite numbers", self._rows_of_step(step))
+            step = self.state.global_step
+            raise NonFiniteError(f"Step {step} made weights infinite. {self._places_of_step(step - 1)}")
         checkpoint = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
@@ -439,9 +489,10 @@ class BrnnTrainer(Trainer):
         except (OSError, RuntimeError, SafetensorError) as error:
             if self.args.should_save:
                 shutil.rmtree(checkpoint, ignore_errors=True)
+            free = shutil.disk_usage(self.args.output_dir).free
             raise OSError(
-                f"{checkpoint} could not be saved ({error}). Earlier checkpoints are whole: mend that, then go on with "
-                "--resume_from_checkpoint."
+                f"{checkpoint} could not be saved ({error}; {free / 1e6:.1f} MB are free on its disk). Earlier ones "
+                "are whole: mend that, then go on with --resume_from_checkpoint."
             ) from error
         finally:
             self.args.save_total_limit = limit
@@ -591,8 +642,8 @@ def build_trainer(
         ValueError: The best checkpoint or the moment to stop would be chosen on the test part, a value of the model is
             out of range, or adversarial training has several GPUs in one process.
     """
-    evaluated = "validation" if "validation" in data.splits else "test"
-    if evaluated not in data.splits and training_args.eval_strategy != "no":
+    evaluated = "validation" if "validation" in data.held_out else "test"
+    if evaluated not in data.held_out and training_args.eval_strategy != "no":
         raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
     patience = training_args.early_stopping_patience
     if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
@@ -608,8 +659,8 @@ def build_trainer(
     return BrnnTrainer(
         model=BrnnForSequenceClassification(config),
         args=training_args,
-        train_dataset=data.splits["train"],
-        eval_dataset=data.splits.get(evaluated),
+        train_dataset=data.train,
+        eval_dataset=data.held_out.get(evaluated),
         processing_class=data.tokenizer,
         compute_metrics=compute_metrics,
         callbacks=callbacks,

@@ -185,7 +185,7 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
         model = BrnnForSequenceClassification(model_args.to_config(len(data.tokenizer), data_args.class_names)).train()
         model.get_input_embeddings().sparse = True
         optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
-        texts = data.splits["train"]
+        texts = data.train
         sampler = LengthGroupedSampler(texts.lengths, 128, seed=42)
         start = time.perf_counter()
         for batch in DataLoader(texts, batch_size=128, sampler=sampler, collate_fn=collate):

@@ -41,7 +41,6 @@ from hf_brnn.training import (
     Stopped,
     assumed_watts,
     build_trainer,
-    describe_places,
     describe_processor,
     epoch_history,
     measure,
@@ -76,11 +75,7 @@ def main(argv: list[str]) -> None:
             print(f"Stopped by {stopped.name}. {describe_last_checkpoint(checkpoints)}", file=sys.stderr)
         raise
     except NonFiniteError as error:
-        rows = describe_places(checkpoints / DATA_FOLDER, error.rows)
-        sys.exit(
-            f"{error} The rows of its batch: {rows}. {describe_last_checkpoint(checkpoints)} Try a lower "
-            "--learning_rate, or --precision fp32."
-        )
+        sys.exit(f"{error} {describe_last_checkpoint(checkpoints)} Try a lower --learning_rate, or --precision fp32.")
     except OSError as error:
         sys.exit(str(error))
 
@@ -132,7 +127,7 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
     model = trainer.accelerator.unwrap_model(trainer.model)
     if training_args.save_half:
         model.brnn.half().float()
-    predictions = {name: trainer.predict(rows) for name, rows in data.splits.items() if name != "train"}
+    predictions = {name: trainer.predict(rows) for name, rows in data.held_out.items()}
     temperature = 1.0
     if "validation" in predictions:
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
@@ -144,7 +139,7 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
         measured=measured,
         temperature=temperature,
         history=epoch_history(trainer.state.log_history),
-        evaluated="validation" if "validation" in data.splits else "test",
+        evaluated="validation" if "validation" in data.held_out else "test",
         config=arguments.config,
         seconds=seconds,
         processor=describe_processor(training_args),

@@ -216,7 +216,7 @@ def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
-    model, batch = trainer.model, collate(data.splits["train"].batch(np.arange(8)))
+    model, batch = trainer.model, collate(data.train.batch(np.arange(8)))
     trainer.training_step(model, batch)
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
@@ -243,7 +243,7 @@ def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
-    trainer.training_step(trainer.model, collate(data.splits["train"].batch(np.arange(8))))
+    trainer.training_step(trainer.model, collate(data.train.batch(np.arange(8))))
     first, second = masks[: len(masks) // 2], masks[len(masks) // 2 :]
     assert first
     for one, other in zip(first, second):
