@@ -175,11 +175,13 @@ class StreamedTexts:
     def __getitems__(self, addresses: list[int]) -> dict[str, np.ndarray]:
         """The batch of this process in the step that the addresses of a `StreamSampler` belong to."""
         epoch, place = divmod(addresses[0], len(self))
-        return self._tokenized.batch(self._rows_of_step(epoch, place // (self.batch_size * self.processes)))
+        rows = self._rows_of_step(epoch, place // (self.batch_size * self.processes))
+        return self._tokenized.batch(rows)
 
     def rows_of_step(self, epoch: int, step: int) -> LabelledRows:
         """What this process reads in a step of an epoch."""
-        return self._block.select(self._rows_of_step(epoch, step).tolist())
+        rows = self._rows_of_step(epoch, step)
+        return self._block.select(rows.tolist())
 
     def _rows_of_step(self, epoch: int, step: int) -> np.ndarray:
         """Makes the block of the step the one at hand; returns its rows there."""

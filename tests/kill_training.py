@@ -1,10 +1,11 @@
-"""Kills a training 20 times, in each of its phases, and starts it again each time; the last start is left to the test.
+"""Kills a training in phases of it, one after the other, and starts it again each time, but for the last.
 
-python tests/kill_training.py --output_dir FOLDER [arguments of scripts/train.py]
+python tests/kill_training.py --kills reading stepping ... -- --output_dir FOLDER [arguments of scripts/train.py]
 
 Prints the phases in which it was killed. A killed process is a fork of this one, which saves the time of the imports.
 """
 
+import argparse
 import mmap
 import os
 import random
@@ -55,10 +56,14 @@ show_phase(train.BrnnTrainer, "evaluate", "evaluating")
 show_phase(train.BrnnTrainer, "_save_checkpoint", "saving")
 show_phase(train, "save_folder", "finishing")
 
+parser = argparse.ArgumentParser()
+parser.add_argument("--kills", nargs="+", choices=PHASES)
+parser.add_argument("arguments", nargs="*")
+args = parser.parse_args()
+
 rng = random.Random(0)
-moments = rng.choices(PHASES[1:4], k=16)
-arguments = sys.argv[1:]
-for phase in ["reading", *moments, "reading", "finishing", "finishing"]:
+arguments = args.arguments
+for phase in args.kills:
     if kill_once(arguments, phase, rng.uniform(0, 0.05)):
         print(phase, flush=True)
-    arguments = [*sys.argv[1:], "--resume_from_checkpoint"]
+    arguments = [*args.arguments, "--resume_from_checkpoint"]

@@ -1,0 +1,249 @@
+import json
+import sys
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY, run_python, train
+
+from hf_brnn.data import DataArguments, load_rows, text_key
+from hf_brnn.streaming import FirstPass, StreamedTexts, StreamPlan, StreamSampler, StreamSplits
+from hf_brnn.tokenization import train_tokenizer
+
+ROWS = 3_000
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Five files of different kinds and sizes; every text is one word of its own, some of them twice."""
+    folder = tmp_path_factory.mktemp("shards")
+    rng = np.random.default_rng(0)
+    texts = [f"word{'abcdefghij'[i % 10]}{to_letters(i)} " + "so " * rng.integers(0, 6) for i in range(ROWS - 100)]
+    frame = pd.DataFrame({"text": texts + [text.upper() + " " for text in texts[:100]], "label": np.arange(ROWS) % 2})
+    shuffled = frame.sample(frac=1, random_state=0)
+    parts = [shuffled[start:end] for start, end in pairwise([0, 100, 1000, 1003, 2500, ROWS])]
+    parts[0].to_csv(folder / "a.csv", index=False)
+    parts[1].to_parquet(folder / "b.parquet", row_group_size=100)
+    parts[2].to_json(folder / "c.jsonl", orient="records", lines=True)
+    parts[3].to_csv(folder / "d.csv", index=False)
+    parts[4].to_parquet(folder / "e.parquet")
+    return folder
+
+
+def to_letters(number):
+    return "".join(chr(ord("k") + int(digit)) for digit in str(number))
+
+
+def arguments(shards, **values):
+    sizes = {"validation_size": 0.1, "test_size": 0.1}
+    files = [str(shards / "*.csv"), str(shards / "*.parquet"), str(shards / "*.jsonl")]
+    return DataArguments(data_files=files, streaming=True, shuffle_buffer_size=500, **(sizes | values))
+
+
+def open_stream(args, processes=1, process_index=0, batch_size=32, seed=42):
+    plan = StreamPlan.from_sizes(args)
+    first_pass = FirstPass(args, StreamSplits(plan, args), processes)
+    tokenizer = train_tokenizer(first_pass.train_texts(), 10_000)
+    splits = StreamSplits(replace(plan, train_rows=first_pass.train_rows.tolist()), args)
+    stream = StreamedTexts(
+        args, splits, tokenizer.backend_tokenizer, tokenizer.pad_token_id, process_index, batch_size, seed
+    )
+    return stream, first_pass, tokenizer
+
+
+def read_epoch(stream, epoch):
+    """The batches of an epoch, asked for as accelerate's sampler for several processes asks for them."""
+    sampler = StreamSampler(len(stream))
+    sampler.set_epoch(epoch)
+    addresses = list(sampler)
+    batches = [addresses[start : start + stream.batch_size] for start in range(0, len(addresses), stream.batch_size)]
+    return [stream.__getitems__(batch) for batch in batches[stream.process_index :: stream.processes]]
+
+
+def texts_of(batches, tokenizer):
+    rows = (row[mask == 1] for batch in batches for row, mask in zip(batch["input_ids"], batch["attention_mask"]))
+    return [" ".join(tokenizer.convert_ids_to_tokens(row)) for row in rows]
+
+
+def test_an_epoch_has_each_training_row_once_in_an_order_of_its_own(shards):
+    args = arguments(shards)
+    stream, first_pass, tokenizer = open_stream(args)
+    found = [texts_of(read_epoch(stream, epoch), tokenizer) for epoch in (0, 1)]
+    splits = StreamSplits(stream.splits.plan, args)
+    texts = load_rows(args).texts
+    expected = [" ".join(tokenizer.tokenize(text)) for text in texts if splits.part_of(text) == "train"]
+    assert Counter(found[0]) == Counter(found[1]) == Counter(expected)
+    assert found[0] != found[1]
+    assert first_pass.sizes["train"] == len(expected)
+    again, _, _ = open_stream(args)
+    assert texts_of(read_epoch(again, 1), tokenizer) == found[1]
+    other, _, _ = open_stream(args, seed=43)
+    assert texts_of(read_epoch(other, 1), tokenizer) != found[1]
+
+
+def test_batches_hold_texts_of_like_length(shards):
+    stream, _, _ = open_stream(arguments(shards))
+    masks = [batch["attention_mask"] for batch in read_epoch(stream, 0)]
+    assert sum(mask.size - mask.sum() for mask in masks) < 0.1 * sum(mask.size for mask in masks)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_read_shares_that_make_up_the_whole(shards, processes):
+    streams = [open_stream(arguments(shards), processes, index, batch_size=16) for index in range(processes)]
+    epochs = [read_epoch(stream, 0) for stream, _, _ in streams]
+    assert len({len(batches) for batches in epochs}) == 1
+    assert {len(batch["labels"]) for batches in epochs for batch in batches} == {16}
+    found = [Counter(texts_of(batches, tokenizer)) for batches, (_, _, tokenizer) in zip(epochs, streams)]
+    whole = Counter(texts_of(read_epoch(open_stream(arguments(shards))[0], 0), streams[0][2]))
+    for share, (stream, first_pass, _) in zip(found, streams):
+        own = int(first_pass.train_rows[stream.process_index])
+        assert share.total() - own < 16 + np.ptp(first_pass.train_rows)
+    assert set().union(*found) == set(whole)
+    assert sum(found, Counter()).total() - whole.total() <= processes * (16 + np.ptp(streams[0][1].train_rows))
+
+
+def test_the_middle_of_an_epoch_is_the_same_without_what_came_before(shards):
+    args = arguments(shards)
+    whole = read_epoch(open_stream(args)[0], 2)
+    stream, _, _ = open_stream(args)
+    for step in (len(whole) - 1, 40, 41, 3):
+        batch = stream.__getitems__([2 * len(stream) + step * 32])
+        for name, value in batch.items():
+            assert np.array_equal(value, whole[step][name])
+
+
+def test_the_rows_of_a_step_are_named_by_file_and_number(shards):
+    stream, _, tokenizer = open_stream(arguments(shards))
+    batch = read_epoch(stream, 0)[30]
+    rows = stream.rows_of_step(0, 30)
+    texts = {
+        name: pd.read_csv(shards / name).text.tolist() if name.endswith(".csv")
+        else pd.read_parquet(shards / name).text.tolist() if name.endswith(".parquet")
+        else [json.loads(line)["text"] for line in (shards / name).open()]
+        for name in ("a.csv", "b.parquet", "c.jsonl", "d.csv", "e.parquet")
+    }  # fmt: skip
+    for source_id, number, text in zip(rows.source_ids, rows.numbers, texts_of([batch], tokenizer)):
+        path, unit = rows.sources[source_id]
+        line = number - (2 if path.endswith(".csv") else 1)
+        assert " ".join(tokenizer.tokenize(texts[Path(path).name][line])) == text
+        assert unit == ("row" if path.endswith(".parquet") else "line")
+
+
+@pytest.mark.parametrize("sizes", [(0.1, 0.2), (300, 600)])
+def test_parts_have_about_their_sizes_and_no_text_in_common(shards, sizes):
+    args = arguments(shards, validation_size=sizes[0], test_size=sizes[1])
+    _, first_pass, _ = open_stream(args)
+    expected = {"validation": 300, "test": 600, "train": 2100}
+    assert first_pass.sizes.total() == ROWS
+    for name, rows in expected.items():
+        assert first_pass.sizes[name] == pytest.approx(rows, rel=0.2)
+    keys = {name: set(map(text_key, part.texts)) for name, part in first_pass.held_out.items()}
+    keys["train"] = {text_key(text) for text in load_rows(args).texts} - keys["validation"] - keys["test"]
+    assert sum(map(len, keys.values())) == ROWS - 100
+    assert not keys["validation"] & keys["test"]
+
+
+def test_texts_of_held_out_files_are_in_no_part(shards, tmp_path):
+    held_out = pd.read_csv(shards / "d.csv")
+    held_out.to_csv(tmp_path / "held_out.csv", index=False)
+    stream, first_pass, tokenizer = open_stream(arguments(shards, held_out_files=[str(tmp_path / "held_out.csv")]))
+    keys = set(map(text_key, held_out.text))
+    found = texts_of(read_epoch(stream, 0), tokenizer)
+    assert not keys & {text_key(text) for text in [*found, *first_pass.held_out["test"].texts]}
+    assert first_pass.sizes.total() == sum(text_key(text) not in keys for text in load_rows(arguments(shards)).texts)
+
+
+def test_the_tokenizer_of_a_stream_is_that_of_its_training_texts(shards):
+    args = arguments(shards)
+    _, first_pass, tokenizer = open_stream(args)
+    held_out = {text_key(text) for part in first_pass.held_out.values() for text in part.texts}
+    texts = [text for text in load_rows(args).texts if text_key(text) not in held_out]
+    assert tokenizer.get_vocab() == train_tokenizer(texts, 10_000).get_vocab()
+
+
+def test_bad_rows_end_the_first_pass_or_are_left_out(shards, tmp_path):
+    (tmp_path / "bad.jsonl").write_text(
+        '{"text": "fine", "label": 1}\n{"text": "", "label": 0}\n{"text": "x", "label": 7}\n'
+    )
+    args = replace(arguments(shards), data_files=[str(tmp_path / "bad.jsonl"), str(shards / "a.csv")])
+    with pytest.raises(ValueError, match=r"bad\.jsonl, line 2: no text") as error:
+        open_stream(args)
+    assert "bad.jsonl, line 3: label 7" in str(error.value)
+    stream, first_pass, tokenizer = open_stream(replace(args, skip_bad_rows=True))
+    assert len(first_pass.rows.bad_rows) == 2
+    assert len(texts_of(read_epoch(stream, 0), tokenizer)) == first_pass.sizes["train"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_rows": 10}, "max_rows draws from all rows"),
+        ({"validation_size": 0.5, "test_size": 0.5}, "No row is left to train on"),
+        ({"validation_size": 3000}, "No row is left to train on"),
+        ({"shuffle_buffer_size": 0}, "shuffle_buffer_size is 0"),
+        ({"data_files": ["nowhere/*.csv"]}, r"nowhere/\*\.csv: no file has such a name"),
+    ],
+)
+def test_what_a_stream_can_not_be_is_refused(shards, values, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        open_stream(replace(arguments(shards), **values))
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    """The peak of a process that reads one epoch: with 20 times the rows, whose texts alone are 40 MB."""
+    script = """
+import resource, sys
+from test_streaming import DataArguments, open_stream, read_epoch
+stream, first_pass, _ = open_stream(DataArguments(data_files=sys.argv[1:], streaming=True, shuffle_buffer_size=2000,
+    validation_size=100, test_size=0, vocab_size=1000), batch_size=500)
+steps = len(stream) // 500
+for step in range(0, steps, 3):
+    stream.__getitems__([step * 500])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+    file = tmp_path / "rows.csv"
+    rows = [f"{i % 2},{'some words that fill a line ' * 12}{i}" for i in range(5_000)]
+    file.write_text("\n".join(["label,text", *rows]), encoding="utf-8")
+    few, many = (
+        float(run_python("-c", script, *files, cwd=REPOSITORY / "tests").stdout) for files in ([file], [file] * 20)
+    )
+    assert many - few < 25
+
+
+STREAMED = (
+    *("--streaming", "--shuffle_buffer_size", 300, "--num_train_epochs", 4),
+    *("--data_files", "hf_brnn/sample/*.csv"),
+)
+
+
+def test_a_stream_trains_and_goes_on_in_the_middle_of_an_epoch(tmp_path):
+    arguments = (
+        *STREAMED,
+        *("--eval_strategy", "steps", "--eval_steps", 13, "--save_strategy", "steps", "--save_steps", 13),
+    )
+    train(tmp_path / "whole", *arguments)
+    metrics = json.loads((tmp_path / "whole" / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] > 0.6
+    killed = run_python(
+        "tests/kill_training.py", "--kills", "stepping", "saving", "stepping",
+        "--", "--output_dir", tmp_path / "killed", *arguments,
+    )  # fmt: skip
+    assert killed.stdout.count("stepping") == 2
+    process = train(tmp_path / "killed", *arguments, "--resume_from_checkpoint")
+    assert "Going on from" in process.stderr
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert weights[0] == weights[1]
+
+
+def test_two_processes_train_from_a_stream(tmp_path):
+    run_python(
+        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
+        "scripts/train.py", "--output_dir", tmp_path / "run", *STREAMED, OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["test"]["rows"] == pytest.approx(179, rel=0.2)
+    assert metrics["history"][-1]["accuracy"] > 0.6
