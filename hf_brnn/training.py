@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import difflib
+import hashlib
 import json
 import logging
 import math
@@ -17,6 +18,7 @@ import joblib
 import numpy as np
 import torch
 import yaml
+from accelerate.utils import gather_object
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -29,9 +31,9 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
 
-from .batching import LengthGroupedSampler, TokenizedTexts, tokenize
+from .batching import NO_LABEL, LengthGroupedSampler, TokenizedTexts, tokenize
 from .configuration_brnn import BrnnConfig
 from .data import DataArguments, describe, load_rows, split_rows
 from .metrics import TextClassificationMetrics
@@ -102,6 +104,7 @@ class BrnnTrainingArguments(TrainingArguments):
     metric_for_best_model: Optional[str] = "accuracy"
     remove_unused_columns: Optional[bool] = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
+    ddp_find_unused_parameters: Optional[bool] = False
     # The filter would wait for the GPU in every step, and would hide that a loss is no number.
     logging_nan_inf_filter: bool = False
     # torchrun starts processes on a machine without accelerator too: only use_cpu makes them find each other there.
@@ -281,11 +284,13 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
         folder: Where tokenizer and tokenized splits are kept.
 
     Raises:
+        ValueError: The processes don't see the same data.
         What `load_rows`, `split_rows` and `train_tokenizer` raise.
     """
-    with training_args.main_process_first(local=training_args.save_on_each_node, desc="preparing the data"):
-        if training_args.should_save:
-            _write_data(data_args, folder)
+    if training_args.should_save:
+        _write_data(data_args, folder, show_progress=training_args.process_index == 0)
+    training_args.distributed_state.wait_for_everyone()
+    _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     splits = {
         name: TokenizedTexts.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
@@ -295,7 +300,20 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
     return PreparedData(tokenizer, splits, (folder / "summary.txt").read_text(encoding="utf-8"))
 
 
-def _write_data(data_args: DataArguments, folder: Path) -> None:
+def _check_all_read_the_same(folder: Path) -> None:
+    parts = [folder / "summary.txt", folder / "tokenizer" / "tokenizer.json"]
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest() if parts[0].exists() else None
+    digests = gather_object([digest])
+    if None in digests:
+        raise ValueError(
+            f"Process {digests.index(None)} does not see {folder}, which the first process wrote: machines without a "
+            "shared disk need --save_on_each_node True."
+        )
+    if len(set(digests)) > 1:
+        raise ValueError("The machines have different data: give each the same files and arguments.")
+
+
+def _write_data(data_args: DataArguments, folder: Path, show_progress: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in SPLITS:
         (folder / f"{name}.arrow").unlink(missing_ok=True)
@@ -310,7 +328,7 @@ def _write_data(data_args: DataArguments, folder: Path) -> None:
             tokenizer.backend_tokenizer,
             tokenizer.pad_token_id,
             part.labels,
-            show_progress=True,
+            show_progress=show_progress,
         )
         if name == "train":
             lengths = tokenized.lengths
@@ -329,20 +347,21 @@ class BrnnTrainer(Trainer):
     updates only the embeddings of the words in the batch."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(data_collator=collate, **kwargs)
+        super().__init__(data_collator=collate, compute_loss_func=self._mean_loss, **kwargs)
+        # Trainer seeds all processes alike; each needs its own dropout masks.
+        torch.manual_seed(self.args.seed + self.args.process_index)
         if self.args.adversarial_norm and self.args.n_gpu > 1:
             raise ValueError("adversarial_norm needs a process for each GPU: start with accelerate launch.")
         optimizer_class, _ = self.get_optimizer_cls_and_kwargs(self.args)
         self._is_sparse = optimizer_class is RowSparseAdamW and self.args.device.type == "cpu"
         self.model.get_input_embeddings().sparse = self._is_sparse
-        self._correct = torch.zeros((), device=self.args.device)
-        self._seen = 0
+        self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
 
     def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> LengthGroupedSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return LengthGroupedSampler(dataset.lengths, step_size, seed)
+        return LengthGroupedSampler(dataset.lengths, step_size, seed, fill=self.args.world_size > 1)
 
     def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
         return np.argsort(eval_dataset.lengths, kind="stable").tolist()
@@ -379,6 +398,7 @@ class BrnnTrainer(Trainer):
         with (
             torch.random.fork_rng(devices, device_type=self.args.device.type),
             embeddings.register_forward_hook(keep_gradient),
+            self.accelerator.no_sync(model),
         ):
             loss = super().training_step(model, inputs, num_items_in_batch)
         gradient = seen[0].grad
@@ -386,26 +406,54 @@ class BrnnTrainer(Trainer):
         perturbation = self.args.adversarial_norm * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny)
         with embeddings.register_forward_hook(lambda module, arguments, output: output + perturbation):
             with self.compute_loss_context_manager():
-                adversarial_loss = super().compute_loss(model, self._prepare_inputs(inputs))
-            self.accelerator.backward(adversarial_loss / self.current_gradient_accumulation_steps)
+                adversarial_loss = super().compute_loss(
+                    model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
+                )
+            self.accelerator.backward(adversarial_loss)
         return loss
+
+    def _mean_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+        """The part that these rows have in the mean over the rows that all processes read in this step. With several
+        GPUs in one process, Trainer gives that number of rows once for each and multiplies the result."""
+        total = torch.nn.functional.cross_entropy(
+            outputs["logits"], labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        )
+        return total / num_items_in_batch.sum()
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if model.training:
-            self._correct += (outputs["logits"].detach().argmax(dim=-1) == labels).sum()
-            self._seen += len(labels)
+            correct = outputs["logits"].detach().argmax(dim=-1) == labels
+            self._counts += torch.stack((correct, labels != NO_LABEL)).sum(dim=1)
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
-        if "loss" in logs and self._seen:
-            counts = torch.stack((self._correct, torch.full_like(self._correct, self._seen)))
-            correct, seen = self.accelerator.reduce(counts).tolist()
+        if "loss" in logs:
+            correct, seen = self.accelerator.reduce(self._counts).tolist()
             logs["accuracy"] = correct / seen
-            self._correct.zero_()
-            self._seen = 0
+            self._counts.zero_()
         super().log(logs, start_time)
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: Optional[bool] = None,
+        ignore_keys: Optional[list[str]] = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Gives the rows back in the order of the data set, not of their lengths. The loss is the mean over its rows,
+        of which Trainer counts some twice where they don't fill the last batches."""
+        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        if output.predictions is None:
+            return output
+        to_rows = np.argsort(self._get_eval_sampler(dataloader.dataset))
+        predictions = output.predictions[to_rows]
+        labels = None if output.label_ids is None else output.label_ids[to_rows]
+        if labels is not None:
+            output.metrics[f"{metric_key_prefix}_loss"] = cross_entropy(predictions, labels)
+        return output._replace(predictions=predictions, label_ids=labels)
 
 
 class CurvesCallback(TrainerCallback):
@@ -422,6 +470,10 @@ class CurvesCallback(TrainerCallback):
 
 def probabilities_of(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).float().softmax(dim=-1).numpy()
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -446,7 +498,7 @@ class Measured(NamedTuple):
 
 def measure(logits: np.ndarray, labels: np.ndarray) -> Measured:
     """Measures `(rows, num_labels)` logits against `(rows,)` class ids."""
-    loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
+    loss = cross_entropy(logits, labels)
     metrics = compute_metrics(EvalPrediction(predictions=logits, label_ids=labels))
     return Measured(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
 

@@ -213,7 +213,7 @@ def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
     model, batch = trainer.model, collate(data.splits["train"].batch(np.arange(8)))
-    trainer.training_step(model, batch)
+    trainer.training_step(model, batch, torch.tensor(8))
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
     model.zero_grad()
@@ -239,7 +239,7 @@ def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
-    trainer.training_step(trainer.model, collate(data.splits["train"].batch(np.arange(8))))
+    trainer.training_step(trainer.model, collate(data.splits["train"].batch(np.arange(8))), torch.tensor(8))
     first, second = masks[: len(masks) // 2], masks[len(masks) // 2 :]
     assert first
     for one, other in zip(first, second):
