@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import transformers
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from hf_brnn.calibration import fit_temperature, fold_temperature
 from hf_brnn.hub import (
@@ -40,6 +41,7 @@ from hf_brnn.training import (
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
 
+@record
 def main(argv: list[str]) -> None:
     model_args, data_args, training_args, config = parse_arguments(argv, DEFAULT_CONFIG)
     transformers.logging.set_verbosity(training_args.get_process_log_level())
@@ -82,7 +84,7 @@ def main(argv: list[str]) -> None:
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
         fold_temperature(model, temperature)
     measured = {name: measure(part.predictions / temperature, part.label_ids) for name, part in predictions.items()}
-    if is_main:
+    if training_args.should_save:
         report = TrainingReport(
             measured=measured,
             temperature=temperature,
@@ -96,6 +98,7 @@ def main(argv: list[str]) -> None:
         )
         save_folder(folder, model, data.tokenizer, report, training_args.save_half)
         remove_checkpoints(training_args.output_dir)
+    if is_main:
         if measured:
             print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
         print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")
