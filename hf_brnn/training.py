@@ -142,6 +142,8 @@ class BrnnTrainingArguments(TrainingArguments):
             raise ValueError(f"precision is {self.precision!r}, but must be auto, bf16, fp16 or fp32.")
         if not 0 <= self.adversarial_norm < math.inf:
             raise ValueError(f"adversarial_norm is {self.adversarial_norm}, but must be 0 or a positive number.")
+        if self.fsdp or os.environ.get("ACCELERATE_USE_FSDP") == "true":
+            raise ValueError("FSDP is not supported: a training fits one GPU, so start with multi_gpu.yaml instead.")
         if self.precision == "auto" and not self.bf16 and not self.fp16:
             self.bf16 = has_bf16(self.use_cpu)
         elif self.precision != "auto":
@@ -355,6 +357,8 @@ class BrnnTrainer(Trainer):
         optimizer_class, _ = self.get_optimizer_cls_and_kwargs(self.args)
         self._is_sparse = optimizer_class is RowSparseAdamW and self.args.device.type == "cpu"
         self.model.get_input_embeddings().sparse = self._is_sparse
+        # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
+        self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
         self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
 
     def _get_train_sampler(self, train_dataset: Optional[TokenizedTexts] = None) -> LengthGroupedSampler:

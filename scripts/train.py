@@ -46,6 +46,8 @@ def main(argv: list[str]) -> None:
     model_args, data_args, training_args, config = parse_arguments(argv, DEFAULT_CONFIG)
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     is_main = training_args.process_index == 0
+    if not is_main:
+        transformers.logging.disable_progress_bar()
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     prepare_cpu(training_args)
 
