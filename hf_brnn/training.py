@@ -303,16 +303,13 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
 
 
 def _check_all_read_the_same(folder: Path) -> None:
-    parts = [folder / "summary.txt", folder / "tokenizer" / "tokenizer.json"]
-    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest() if parts[0].exists() else None
-    digests = gather_object([digest])
-    if None in digests:
-        raise ValueError(
-            f"Process {digests.index(None)} does not see {folder}, which the first process wrote: machines without a "
-            "shared disk need --save_on_each_node True."
-        )
+    parts = [part for part in (folder / "summary.txt", folder / "tokenizer" / "tokenizer.json") if part.exists()]
+    digests = gather_object([hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()])
     if len(set(digests)) > 1:
-        raise ValueError("The machines have different data: give each the same files and arguments.")
+        raise ValueError(
+            f"The processes don't see the same data in {folder}: machines without a shared disk need "
+            "--save_on_each_node True and the same files."
+        )
 
 
 def _write_data(data_args: DataArguments, folder: Path, show_progress: bool) -> None:

@@ -289,32 +289,6 @@ def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_two_processes_train_together_and_write_once(tmp_path):
-    process = run_python(
-        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
-        "scripts/train.py", "--output_dir", tmp_path / "run", *SHORT, OMP_NUM_THREADS="1",
-    )  # fmt: skip
-    assert process.stdout.count("Saved ") == 1
-    assert process.stderr.count("Tokenizing:   0%") == 3
-    assert "on 2 x " in (tmp_path / "run" / "README.md").read_text()
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["test"]["rows"] == 40
-
-
-def test_two_processes_without_dropout_give_the_weights_of_one(tmp_path):
-    plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0, "--precision", "fp32")
-    train(tmp_path / "one", *SHORT, *plain, "--per_device_train_batch_size", 32)
-    run_python(
-        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
-        "scripts/train.py", "--output_dir", tmp_path / "two", *SHORT, *plain, "--per_device_train_batch_size", 16,
-        OMP_NUM_THREADS="1",
-    )  # fmt: skip
-    torch.testing.assert_close(
-        load_file(tmp_path / "two" / "model.safetensors"), load_file(tmp_path / "one" / "model.safetensors"),
-        atol=1e-4, rtol=0,
-    )  # fmt: skip
-
-
 def test_a_training_is_watched_with_tensorboard(tmp_path):
     process = train(tmp_path / "run", *SHORT, "--report_to", "tensorboard")
     logs = Path(f"{tmp_path}/run.checkpoints")
