@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 TOKENIZE_CHUNK = 20_000
 WINDOW_BATCHES = 50
+NO_LABEL = -100
 
 
 class TokenizedTexts:
@@ -47,7 +48,8 @@ class TokenizedTexts:
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Returns `input_ids` and `attention_mask` `(len(rows), longest length)` and, if there are any, `labels`
-        `(len(rows),)`, all int64; a batch of texts without tokens has one column of padding."""
+        `(len(rows),)`, all int64; a batch of texts without tokens has one column of padding. A row of -1 is no text: it
+        has no tokens and the label -100, which the loss leaves out."""
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts
         positions = np.arange(max(lengths.max(), 1))
@@ -56,7 +58,8 @@ class TokenizedTexts:
         input_ids[mask] = self.token_ids[(starts + positions)[mask]]
         batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
         if self.labels is not None:
-            batch["labels"] = self.labels[rows]
+            batch["labels"] = np.full(len(rows), NO_LABEL)
+            batch["labels"][rows >= 0] = self.labels[rows[rows >= 0]]
         return batch
 
     def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
@@ -116,20 +119,21 @@ class LengthGroupedSampler:
 
     The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.
     Texts are shuffled, sorted by length within windows of 50 batches, and the batches are shuffled; a last batch that
-    is not full comes last.
+    is not full comes last, filled with -1 if `fill` is set: several processes that share it need equal parts.
     """
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, fill: bool = False) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
+        self.fillers = -len(lengths) % batch_size if fill else 0
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) + self.fillers
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -138,4 +142,4 @@ class LengthGroupedSampler:
         order = order[np.lexsort((self.lengths[order], windows))]
         full = len(order) // self.batch_size * self.batch_size
         batches = rng.permutation(order[:full].reshape(-1, self.batch_size))
-        yield from np.concatenate((batches.reshape(-1), order[full:])).tolist()
+        yield from np.concatenate((batches.reshape(-1), order[full:], np.full(self.fillers, -1))).tolist()

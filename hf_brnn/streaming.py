@@ -1,6 +1,7 @@
 """Training rows that are read anew in each epoch, so that memory holds a part of them at a time."""
 
 import json
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -131,7 +132,7 @@ class StreamedTexts:
 
     A process reads the rows whose number, divided by the number of processes, leaves its index. It holds
     `shuffle_buffer_size` of them at a time and batches them as `LengthGroupedSampler` does; the files come in random
-    order. A process that has fewer rows than another reads some of them twice in an epoch.
+    order. Where a process has fewer rows than another, its last batches are filled with texts that no loss counts.
 
     Args:
         args: The source.
@@ -161,16 +162,16 @@ class StreamedTexts:
         self.processes = len(splits.plan.train_rows)
         self.batch_size = batch_size
         self.seed = seed
-        rows = max(splits.plan.train_rows)
-        self.rows = rows if self.processes == 1 else -(-rows // batch_size) * batch_size
+        self.steps = math.ceil(max(splits.plan.train_rows) / batch_size)
         self.buffer_size = max(args.shuffle_buffer_size // batch_size, 1) * batch_size
         self._blocks: Iterator[LabelledRows] = iter(())
         self._block = LabelledRows()
         self._place = (-1, -1)
 
     def __len__(self) -> int:
-        """Number of rows that all processes read in an epoch."""
-        return self.rows * self.processes
+        """Number of rows that all processes read in an epoch; of several processes, with what fills their batches."""
+        rows = self.splits.plan.train_rows
+        return rows[0] if self.processes == 1 else self.steps * self.batch_size * self.processes
 
     def __getitems__(self, addresses: list[int]) -> dict[str, np.ndarray]:
         """The batch of this process in the step that the addresses of a `StreamSampler` belong to."""
@@ -181,10 +182,10 @@ class StreamedTexts:
     def rows_of_step(self, epoch: int, step: int) -> LabelledRows:
         """What this process reads in a step of an epoch."""
         rows = self._rows_of_step(epoch, step)
-        return self._block.select(rows.tolist())
+        return self._block.select(rows[rows >= 0].tolist())
 
     def _rows_of_step(self, epoch: int, step: int) -> np.ndarray:
-        """Makes the block of the step the one at hand; returns its rows there."""
+        """Makes the block of the step the one at hand; returns its rows there, -1 for what fills the batch."""
         number, step_in_block = divmod(step, self.buffer_size // self.batch_size)
         if self._place != (epoch, number):
             self._read_block(epoch, number)
@@ -200,28 +201,29 @@ class StreamedTexts:
         self._tokenized = tokenized.cut(self.args.max_length)
         sampler = LengthGroupedSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
         sampler.set_epoch(epoch)
-        self._order = np.array(list(sampler))
+        order = list(sampler)
+        self._order = np.array(order + [-1] * (self.buffer_size - len(order) if self.processes > 1 else 0))
 
     def _read_blocks(self, epoch: int) -> Iterator[LabelledRows]:
-        chunks = self._read_chunks(epoch)
         waiting = LabelledRows()
-        for start in range(0, self.rows, self.buffer_size):
-            size = min(self.buffer_size, self.rows - start)
-            while len(waiting) < size:
-                waiting.extend(next(chunks))
-            yield waiting.select(range(size))
-            waiting = waiting.select(range(size, len(waiting)))
+        for chunk in self._read_chunks(epoch):
+            waiting.extend(chunk)
+            while len(waiting) >= self.buffer_size:
+                yield waiting.select(range(self.buffer_size))
+                waiting = waiting.select(range(self.buffer_size, len(waiting)))
+        while True:  # the last steps of other processes may be in a block of their own
+            yield waiting
+            waiting = LabelledRows()
 
     def _read_chunks(self, epoch: int) -> Iterator[LabelledRows]:
         files = source_files(self.args)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(files))
-        while True:
-            for chunk in read_rows(self.args, [files[index] for index in order]):
-                yield chunk.select(
-                    index
-                    for index, (number, text) in enumerate(zip(chunk.numbers, chunk.texts))
-                    if number % self.processes == self.process_index and self.splits.part_of(text) == "train"
-                )
+        for chunk in read_rows(self.args, [files[index] for index in order]):
+            yield chunk.select(
+                index
+                for index, (number, text) in enumerate(zip(chunk.numbers, chunk.texts))
+                if number % self.processes == self.process_index and self.splits.part_of(text) == "train"
+            )
 
 
 class StreamSampler:

@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import difflib
+import hashlib
 import json
 import logging
 import math
@@ -35,9 +36,9 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
-from .batching import LengthGroupedSampler, TokenizedTexts, tokenize
+from .batching import NO_LABEL, LengthGroupedSampler, TokenizedTexts, tokenize
 from .checkpoints import CURVES, DATA_FOLDER, LAST_CHECKPOINT, sync_to_disk
 from .configuration_brnn import BrnnConfig
 from .data import DataArguments, LabelledRows, describe, load_rows, split_rows
@@ -112,6 +113,7 @@ class BrnnTrainingArguments(TrainingArguments):
     metric_for_best_model: Optional[str] = "accuracy"
     remove_unused_columns: Optional[bool] = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
+    ddp_find_unused_parameters: Optional[bool] = False
     # The filter would wait for the GPU in every step, and would hide that a loss is no number.
     logging_nan_inf_filter: bool = False
     # torchrun starts processes on a machine without accelerator too: only use_cpu makes them find each other there.
@@ -149,6 +151,8 @@ class BrnnTrainingArguments(TrainingArguments):
             raise ValueError(f"precision is {self.precision!r}, but must be auto, bf16, fp16 or fp32.")
         if not 0 <= self.adversarial_norm < math.inf:
             raise ValueError(f"adversarial_norm is {self.adversarial_norm}, but must be 0 or a positive number.")
+        if self.fsdp or os.environ.get("ACCELERATE_USE_FSDP") == "true":
+            raise ValueError("FSDP is not supported: a training fits one GPU, so start with multi_gpu.yaml instead.")
         if self.precision == "auto" and not self.bf16 and not self.fp16:
             self.bf16 = has_bf16(self.use_cpu)
         elif self.precision != "auto":
@@ -301,17 +305,19 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
         folder: Where tokenizer and tokenized splits are kept.
 
     Raises:
+        ValueError: The processes don't see the same data.
         What `load_rows`, `split_rows` and `train_tokenizer` raise.
     """
-    with training_args.main_process_first(local=training_args.save_on_each_node, desc="preparing the data"):
-        if training_args.should_save:
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-            if data_args.streaming:
-                _write_stream(data_args, training_args.world_size, folder)
-            else:
-                _write_data(data_args, folder)
+    if training_args.should_save:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        if data_args.streaming:
+            _write_stream(data_args, training_args, folder)
+        else:
+            _write_data(data_args, training_args, folder)
+    training_args.distributed_state.wait_for_everyone()
+    _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     held_out = {
         name: TokenizedTexts.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
@@ -338,36 +344,49 @@ def seed_of_order(training_args: BrnnTrainingArguments) -> int:
     return training_args.seed if training_args.data_seed is None else training_args.data_seed
 
 
-def _write_data(data_args: DataArguments, folder: Path) -> None:
+def _check_all_read_the_same(folder: Path) -> None:
+    parts = [part for part in (folder / SUMMARY, folder / "tokenizer" / "tokenizer.json") if part.exists()]
+    digests = gather_object([hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()])
+    if len(set(digests)) > 1:
+        raise ValueError(
+            f"The processes don't see the same data in {folder}: machines without a shared disk need "
+            "--save_on_each_node True and the same files."
+        )
+
+
+def _write_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
     rows = load_rows(data_args)
     splits = split_rows(rows, data_args)
     tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
     pq.write_table(places_of(splits["train"]), folder / TRAIN_ROWS)
-    train = _tokenize(splits.pop("train"), tokenizer)
+    train = _tokenize(splits.pop("train"), tokenizer, training_args)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, part in splits.items():
-        _tokenize(part, tokenizer).save(folder / f"{name}.arrow")
+        _tokenize(part, tokenizer, training_args).save(folder / f"{name}.arrow")
     sizes = {name: len(part) for name, part in splits.items()} | {"train": len(train)}
     _write_summary(describe(rows, sizes, Counter(rows.labels), train.lengths, data_args), tokenizer, folder)
 
 
-def _write_stream(data_args: DataArguments, processes: int, folder: Path) -> None:
+def _write_stream(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
     plan = StreamPlan.from_sizes(data_args)
-    first_pass = FirstPass(data_args, StreamSplits(plan, data_args), processes)
+    first_pass = FirstPass(data_args, StreamSplits(plan, data_args), training_args.world_size)
     tokenizer = train_tokenizer(first_pass.train_texts(), data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
     replace(plan, train_rows=first_pass.train_rows.tolist()).save(folder / STREAM_PLAN)
     for name, part in first_pass.held_out.items():
         if part:
-            _tokenize(part, tokenizer).save(folder / f"{name}.arrow")
+            _tokenize(part, tokenizer, training_args).save(folder / f"{name}.arrow")
     rows = first_pass.rows
-    lengths = _tokenize(rows, tokenizer).lengths
+    lengths = _tokenize(rows, tokenizer, training_args).lengths
     _write_summary(describe(rows, first_pass.sizes, first_pass.classes, lengths, data_args), tokenizer, folder)
 
 
-def _tokenize(rows: LabelledRows, tokenizer: PreTrainedTokenizerFast) -> TokenizedTexts:
-    return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, show_progress=True)
+def _tokenize(
+    rows: LabelledRows, tokenizer: PreTrainedTokenizerFast, training_args: BrnnTrainingArguments
+) -> TokenizedTexts:
+    is_main = training_args.process_index == 0
+    return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, show_progress=is_main)
 
 
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -406,21 +425,26 @@ class BrnnTrainer(Trainer):
     updates only the embeddings of the words in the batch."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(data_collator=collate, **kwargs)
+        super().__init__(data_collator=collate, compute_loss_func=self._mean_loss, **kwargs)
+        # Trainer seeds all processes alike; each needs its own dropout masks.
+        torch.manual_seed(self.args.seed + self.args.process_index)
         if self.args.adversarial_norm and self.args.n_gpu > 1:
             raise ValueError("adversarial_norm needs a process for each GPU: start with accelerate launch.")
         optimizer_class, _ = self.get_optimizer_cls_and_kwargs(self.args)
         self._is_sparse = optimizer_class is RowSparseAdamW and self.args.device.type == "cpu"
         self.model.get_input_embeddings().sparse = self._is_sparse
-        self._correct = torch.zeros((), device=self.args.device)
-        self._seen = 0
+        # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
+        self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
+        self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
         self._bad_step = torch.full((), -1, device=self.args.device)
         self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         self._sampler: Union[LengthGroupedSampler, StreamSampler]
         if isinstance(self.train_dataset, StreamedTexts):
             self._sampler = StreamSampler(len(self.train_dataset))
         else:
-            self._sampler = LengthGroupedSampler(self.train_dataset.lengths, self._step_size, seed_of_order(self.args))
+            self._sampler = LengthGroupedSampler(
+                self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
+            )
         self.add_callback(SamplerEpoch(self._sampler))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
@@ -469,7 +493,7 @@ class BrnnTrainer(Trainer):
             places = places_of(self.train_dataset.rows_of_step(epoch, step))
         else:
             self._sampler.set_epoch(epoch)
-            rows = list(self._sampler)[step * self._step_size :][: self._step_size]
+            rows = [row for row in list(self._sampler)[step * self._step_size :][: self._step_size] if row >= 0]
             places = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS).take(rows)
         numbers = places.to_pandas().groupby("source", observed=True).number
         return "Its rows: " + "; ".join(f"{source} {', '.join(map(str, part))}" for source, part in numbers) + "."
@@ -514,6 +538,7 @@ class BrnnTrainer(Trainer):
         with (
             torch.random.fork_rng(devices, device_type=self.args.device.type),
             embeddings.register_forward_hook(keep_gradient),
+            self.accelerator.no_sync(model),
         ):
             loss = super().training_step(model, inputs, num_items_in_batch)
         gradient = seen[0].grad
@@ -521,26 +546,54 @@ class BrnnTrainer(Trainer):
         perturbation = self.args.adversarial_norm * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny)
         with embeddings.register_forward_hook(lambda module, arguments, output: output + perturbation):
             with self.compute_loss_context_manager():
-                adversarial_loss = super().compute_loss(model, self._prepare_inputs(inputs))
-            self.accelerator.backward(adversarial_loss / self.current_gradient_accumulation_steps)
+                adversarial_loss = super().compute_loss(
+                    model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
+                )
+            self.accelerator.backward(adversarial_loss)
         return loss
+
+    def _mean_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+        """The part that these rows have in the mean over the rows that all processes read in this step. With several
+        GPUs in one process, Trainer gives that number of rows once for each and multiplies the result."""
+        total = torch.nn.functional.cross_entropy(
+            outputs["logits"], labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        )
+        return total / num_items_in_batch.sum()
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if model.training:
-            self._correct += (outputs["logits"].detach().argmax(dim=-1) == labels).sum()
-            self._seen += len(labels)
+            correct = outputs["logits"].detach().argmax(dim=-1) == labels
+            self._counts += torch.stack((correct, labels != NO_LABEL)).sum(dim=1)
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
-        if "loss" in logs and self._seen:
-            counts = torch.stack((self._correct, torch.full_like(self._correct, self._seen)))
-            correct, seen = self.accelerator.reduce(counts).tolist()
+        if "loss" in logs:
+            correct, seen = self.accelerator.reduce(self._counts).tolist()
             logs["accuracy"] = correct / seen
-            self._correct.zero_()
-            self._seen = 0
+            self._counts.zero_()
         super().log(logs, start_time)
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: Optional[bool] = None,
+        ignore_keys: Optional[list[str]] = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Gives the rows back in the order of the data set, not of their lengths. The loss is the mean over its rows,
+        of which Trainer counts some twice where they don't fill the last batches."""
+        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        if output.predictions is None:
+            return output
+        to_rows = np.argsort(self._get_eval_sampler(dataloader.dataset))
+        predictions = output.predictions[to_rows]
+        labels = None if output.label_ids is None else output.label_ids[to_rows]
+        if labels is not None:
+            output.metrics[f"{metric_key_prefix}_loss"] = cross_entropy(predictions, labels)
+        return output._replace(predictions=predictions, label_ids=labels)
 
 
 class Stopped(SystemExit):
@@ -606,6 +659,10 @@ def probabilities_of(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).float().softmax(dim=-1).numpy()
 
 
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
+
+
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """The metrics of `TextClassificationMetrics` from logits `(rows, num_labels)`."""
     probabilities = probabilities_of(np.asarray(prediction.predictions))
@@ -628,7 +685,7 @@ class Measured(NamedTuple):
 
 def measure(logits: np.ndarray, labels: np.ndarray) -> Measured:
     """Measures `(rows, num_labels)` logits against `(rows,)` class ids."""
-    loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
+    loss = cross_entropy(logits, labels)
     metrics = compute_metrics(EvalPrediction(predictions=logits, label_ids=labels))
     return Measured(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
 

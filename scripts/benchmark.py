@@ -6,6 +6,7 @@ python scripts/benchmark.py train   --data_files data/sentiment140-subset.csv
 python scripts/benchmark.py score   --data_files data/sentiment140-subset.csv --model runs/tutorial
 python scripts/benchmark.py startup --model runs/tutorial
 python scripts/benchmark.py growth  --data_files data/sentiment140-subset.csv --model runs/tutorial
+python scripts/benchmark.py processes
 
 Prints tables and writes them to runs/benchmarks as Markdown and JSON. The model must have been exported with
 scripts/export_onnx.py. Peers need the extra: pip install -e ".[train,onnx,benchmark]".
@@ -35,6 +36,7 @@ import psutil
 import torch
 import transformers
 from benchmark_accuracy import PEERS, Table, ablation_table, accuracy_tables
+from benchmark_processes import process_tables
 from torch.utils.data import DataLoader
 from transformers import pipeline
 
@@ -66,9 +68,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--validation_rows", type=int, default=4_000, help="Rows to measure on (ablation).")
     parser.add_argument("--rounds", type=int, default=5, help="Every figure is the median of so many rounds.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="Rows that predict.py scores.")
+    parser.add_argument("--steps", type=int, default=40, help="Steps of a training (processes).")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/benchmarks"))
     args = parser.parse_args(argv)
-    if args.benchmark != "startup" and not args.data_files:
+    if args.benchmark not in ("startup", "processes") and not args.data_files:
         parser.error(f"{args.benchmark} needs --data_files")
     if args.benchmark in ("score", "startup", "growth") and not args.model:
         parser.error(f"{args.benchmark} needs --model")
@@ -478,6 +481,10 @@ def benchmark_ablation(args: argparse.Namespace) -> dict[str, Table]:
         return ablation_table(args, Path(folder))
 
 
+def benchmark_processes(args: argparse.Namespace) -> dict[str, Table]:
+    return process_tables(args.rounds, args.steps)
+
+
 BENCHMARKS = {
     "accuracy": benchmark_accuracy,
     "ablation": benchmark_ablation,
@@ -485,6 +492,7 @@ BENCHMARKS = {
     "score": benchmark_score,
     "startup": benchmark_startup,
     "growth": benchmark_growth,
+    "processes": benchmark_processes,
 }
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Optional
 
 import pandas as pd
 import transformers
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from hf_brnn.calibration import fit_temperature, fold_temperature
 from hf_brnn.checkpoints import (
@@ -52,6 +53,7 @@ from hf_brnn.training import (
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
 
+@record
 def main(argv: list[str]) -> None:
     stop = StopOnSignal()
     try:
@@ -64,6 +66,8 @@ def main(argv: list[str]) -> None:
     training_args.output_dir = str(checkpoints)
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     is_main = training_args.process_index == 0
+    if not is_main:
+        transformers.logging.disable_progress_bar()
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     prepare_cpu(training_args)
     try:
@@ -133,7 +137,7 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
         fold_temperature(model, temperature)
     measured = {name: measure(part.predictions / temperature, part.label_ids) for name, part in predictions.items()}
-    if training_args.process_index:
+    if not training_args.should_save:
         return
     report = TrainingReport(
         measured=measured,
@@ -149,6 +153,8 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
     save_folder(folder, model, data.tokenizer, report, training_args.save_half)
     checkpoints = Path(training_args.output_dir)
     has_logs = remove_checkpoints(checkpoints)
+    if training_args.process_index:
+        return
     if measured:
         print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
     print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")

@@ -85,6 +85,16 @@ def test_an_epoch_holds_every_text_once():
     assert len(sampler) == 10_000
 
 
+def test_a_last_batch_is_filled_with_texts_that_no_loss_counts():
+    lengths, plain = make_sampler(n=100)
+    filled = list(LengthGroupedSampler(lengths, batch_size=32, seed=0, fill=True))
+    assert filled == list(plain) + [-1] * 28
+    _, tokenized = make_texts()
+    batch = tokenized[-1]
+    assert batch["attention_mask"].tolist() == [[0]]
+    assert batch["labels"].tolist() == [-100]
+
+
 def test_batches_hold_texts_of_like_length_and_come_in_random_order():
     lengths, sampler = make_sampler()
     batches = lengths[np.array(list(sampler))[: 10_000 // 32 * 32]].reshape(-1, 32)

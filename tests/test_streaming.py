@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, run_python, train
 
+from hf_brnn.batching import NO_LABEL
 from hf_brnn.data import DataArguments, load_rows, text_key
 from hf_brnn.streaming import FirstPass, StreamedTexts, StreamPlan, StreamSampler, StreamSplits
 from hf_brnn.tokenization import train_tokenizer
@@ -39,9 +40,9 @@ def to_letters(number):
 
 
 def arguments(shards, **values):
-    sizes = {"validation_size": 0.1, "test_size": 0.1}
+    defaults = {"validation_size": 0.1, "test_size": 0.1, "shuffle_buffer_size": 500}
     files = [str(shards / "*.csv"), str(shards / "*.parquet"), str(shards / "*.jsonl")]
-    return DataArguments(data_files=files, streaming=True, shuffle_buffer_size=500, **(sizes | values))
+    return DataArguments(data_files=files, streaming=True, **(defaults | values))
 
 
 def open_stream(args, processes=1, process_index=0, batch_size=32, seed=42):
@@ -91,19 +92,20 @@ def test_batches_hold_texts_of_like_length(shards):
     assert sum(mask.size - mask.sum() for mask in masks) < 0.1 * sum(mask.size for mask in masks)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_read_shares_that_make_up_the_whole(shards, processes):
-    streams = [open_stream(arguments(shards), processes, index, batch_size=16) for index in range(processes)]
+@pytest.mark.parametrize(("processes", "buffer"), [(2, 500), (3, 500), (3, 16)])
+def test_processes_read_each_row_once(shards, processes, buffer):
+    args = arguments(shards, shuffle_buffer_size=buffer)
+    streams = [open_stream(args, processes, index, batch_size=16) for index in range(processes)]
     epochs = [read_epoch(stream, 0) for stream, _, _ in streams]
     assert len({len(batches) for batches in epochs}) == 1
     assert {len(batch["labels"]) for batches in epochs for batch in batches} == {16}
-    found = [Counter(texts_of(batches, tokenizer)) for batches, (_, _, tokenizer) in zip(epochs, streams)]
-    whole = Counter(texts_of(read_epoch(open_stream(arguments(shards))[0], 0), streams[0][2]))
-    for share, (stream, first_pass, _) in zip(found, streams):
-        own = int(first_pass.train_rows[stream.process_index])
-        assert share.total() - own < 16 + np.ptp(first_pass.train_rows)
-    assert set().union(*found) == set(whole)
-    assert sum(found, Counter()).total() - whole.total() <= processes * (16 + np.ptp(streams[0][1].train_rows))
+    tokenizer = streams[0][2]
+    found = [Counter(texts_of(batches, tokenizer)) for batches in epochs]
+    fillers = [sum((batch["labels"] == NO_LABEL).sum() for batch in batches) for batches in epochs]
+    for share, filled, (stream, first_pass, _) in zip(found, fillers, streams):
+        assert share.total() - filled == first_pass.train_rows[stream.process_index]
+    whole = Counter(texts_of(read_epoch(open_stream(arguments(shards))[0], 0), tokenizer))
+    assert sum(found, Counter()) - Counter({"": sum(fillers)}) == whole
 
 
 def test_the_middle_of_an_epoch_is_the_same_without_what_came_before(shards):

@@ -217,7 +217,7 @@ def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
     model, batch = trainer.model, collate(data.train.batch(np.arange(8)))
-    trainer.training_step(model, batch)
+    trainer.training_step(model, batch, torch.tensor(8))
     found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
     model.zero_grad()
@@ -243,7 +243,7 @@ def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
-    trainer.training_step(trainer.model, collate(data.train.batch(np.arange(8))))
+    trainer.training_step(trainer.model, collate(data.train.batch(np.arange(8))), torch.tensor(8))
     first, second = masks[: len(masks) // 2], masks[len(masks) // 2 :]
     assert first
     for one, other in zip(first, second):
@@ -291,32 +291,6 @@ def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):
     process = train(tmp_path / "run", "--validation_size", 0, check=False)
     assert "set validation_size" in process.stderr
     assert not (tmp_path / "run").exists()
-
-
-def test_two_processes_train_together_and_write_once(tmp_path):
-    process = run_python(
-        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
-        "scripts/train.py", "--output_dir", tmp_path / "run", *SHORT, OMP_NUM_THREADS="1",
-    )  # fmt: skip
-    assert process.stdout.count("Saved ") == 1
-    assert process.stderr.count("Tokenizing:   0%") == 3
-    assert "on 2 x " in (tmp_path / "run" / "README.md").read_text()
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["test"]["rows"] == 40
-
-
-def test_two_processes_without_dropout_give_the_weights_of_one(tmp_path):
-    plain = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0, "--precision", "fp32")
-    train(tmp_path / "one", *SHORT, *plain, "--per_device_train_batch_size", 32)
-    run_python(
-        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
-        "scripts/train.py", "--output_dir", tmp_path / "two", *SHORT, *plain, "--per_device_train_batch_size", 16,
-        OMP_NUM_THREADS="1",
-    )  # fmt: skip
-    torch.testing.assert_close(
-        load_file(tmp_path / "two" / "model.safetensors"), load_file(tmp_path / "one" / "model.safetensors"),
-        atol=1e-4, rtol=0,
-    )  # fmt: skip
 
 
 def test_a_training_is_watched_with_tensorboard(tmp_path):
