@@ -1,6 +1,7 @@
-"""A server on loopback that speaks as much of the Hub's HTTP protocol as pushing and pulling models needs.
+"""A server on loopback that speaks as much of the Hub's HTTP protocol as models and Spaces need.
 
-It keeps repositories in memory. A token is `Bearer <user>`; a user may write to `<user>/...` alone.
+It keeps repositories in memory, a Space as `spaces/<user>/<name>`. A token is `Bearer <user>`; a user may write to
+`<user>/...` and `spaces/<user>/...` alone.
 """
 
 import base64
@@ -14,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-LFS_SUFFIXES = (".safetensors", ".onnx", ".png")
+LFS_SUFFIXES = (".safetensors", ".onnx", ".png", ".wasm")
 
 
 @dataclass
@@ -121,10 +122,13 @@ class Handler(BaseHTTPRequestHandler):
     def user(self):
         return self.headers.get("Authorization", "").removeprefix("Bearer ") or None
 
+    def owns(self, repo_id):
+        return repo_id.split("/")[-2] == self.user
+
     def may_write(self, repo_id):
         if self.user is None:
             self.refuse(401, "", "Invalid username or password.")
-        elif not repo_id.startswith(f"{self.user}/"):
+        elif not self.owns(repo_id):
             self.refuse(403, "", f"You don't have the rights to write to {repo_id}.")
         else:
             return True
@@ -132,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def repository(self, repo_id):
         found = self.server.repositories.get(repo_id)
-        if found is None or (found.private and not repo_id.startswith(f"{self.user}/")):
+        if found is None or (found.private and not self.owns(repo_id)):
             self.refuse(401 if self.user is None else 404, "RepoNotFound", f"Repository {repo_id} not found")
             return None
         return found
@@ -161,11 +165,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def create(self):
         values = json.loads(self.body)
-        repo_id = f"{values.get('organization') or self.user}/{values['name']}"
+        prefix = "spaces/" if values.get("type") == "space" else ""
+        repo_id = f"{prefix}{values.get('organization') or self.user}/{values['name']}"
         if not self.may_write(repo_id):
             return
         if repo_id in self.server.repositories:
-            self.refuse(409, "", "You already created this model repo", url=f"{self.server.endpoint}/{repo_id}")
+            self.refuse(409, "", "You already created this repo", url=f"{self.server.endpoint}/{repo_id}")
             return
         repository = self.server.repositories[repo_id] = Repository(
             private=values.get("private", values.get("visibility") == "private")
@@ -284,18 +289,19 @@ def git_oid(content):
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-REPO = r"([\w.-]+/[\w.-]+)"
+REPO = r"((?:spaces/)?[\w.-]+/[\w.-]+)"
+API = rf"/api/(?:models/|(?=spaces/)){REPO}"
 ROUTES = (
     ("GET", r"/api/whoami-v2", Handler.whoami),
     ("POST", r"/api/validate-yaml", Handler.validate_yaml),
     ("POST", r"/api/repos/create", Handler.create),
-    ("POST", rf"/api/models/{REPO}/branch/(.+)", Handler.create_branch),
-    ("POST", rf"/api/models/{REPO}/preupload/([^/]+)", Handler.preupload),
+    ("POST", rf"{API}/branch/(.+)", Handler.create_branch),
+    ("POST", rf"{API}/preupload/([^/]+)", Handler.preupload),
     ("POST", rf"/{REPO}\.git/info/lfs/objects/batch", Handler.lfs_batch),
     ("PUT", r"/objects/(\w+)", Handler.put_object),
-    ("POST", rf"/api/models/{REPO}/commit/([^/]+)", Handler.commit),
-    ("GET", rf"/api/models/{REPO}/refs", Handler.refs),
-    ("GET", rf"/api/models/{REPO}(?:/revision/([^/]+))?", Handler.info),
-    ("GET", rf"/api/models/{REPO}/tree/([^/]+)(?:/(.+))?", Handler.tree),
+    ("POST", rf"{API}/commit/([^/]+)", Handler.commit),
+    ("GET", rf"{API}/refs", Handler.refs),
+    ("GET", rf"{API}(?:/revision/([^/]+))?", Handler.info),
+    ("GET", rf"{API}/tree/([^/]+)(?:/(.+))?", Handler.tree),
     (("GET", "HEAD"), rf"/{REPO}/resolve/([^/]+)/(.+)", Handler.resolve),
 )

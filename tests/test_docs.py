@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib.util
 import itertools
+import json
 import os
 import re
 import runpy
@@ -24,7 +25,14 @@ from transformers import HfArgumentParser
 
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->\s*")
-COMMAND = re.compile(r"(python|accelerate launch|make|pip install) ")
+COMMAND = re.compile(r"(python|accelerate launch|make|pip install|npm|hf|ray) ")
+ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
+PROGRAMS = {
+    "bash": ("bash", "-euo", "pipefail", "-c"),
+    "python": ("python", "-c"),
+    "js": ("node", "--input-type=module", "--eval"),
+}
+DATA = ("csv", "text")
 FIELD = "…"
 
 
@@ -63,21 +71,23 @@ def masked(text):
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_run for block in blocks(page))], ids=by_name)
 def test_the_commands_of_a_page_run_and_print_what_it_shows(page, request, server, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "user")
-    for name in ("configs", "hf_brnn", "scripts"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    for name in ("configs", "hf_brnn", "scripts", "web"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    for folder in (tmp_path, tmp_path / "web"):
+        (folder / "node_modules").symlink_to(REPOSITORY / "web" / "node_modules")
     if "runs/quickstart" in page.read_text(encoding="utf-8"):
         shutil.copytree(request.getfixturevalue("exported_folder"), tmp_path / "runs" / "quickstart")
-    programs = {"bash": ("bash", "-euo", "pipefail"), "python": ("python", "-")}
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     printed = []
-    run = [block for block in blocks(page) if block.is_run and block.language in programs]
+    run = [block for block in blocks(page) if block.is_run and block.language not in DATA]
     for language, group in itertools.groupby(run, key=lambda block: block.language):
         source = "\n".join(block.source for block in group)
         process = subprocess.run(
-            programs[language],
-            input=source,
+            [*PROGRAMS[language], source],
             cwd=tmp_path,
             env=environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=300,
@@ -109,7 +119,10 @@ def test_commands_that_are_not_run_name_what_there_is(page, monkeypatch):
 
 
 def check(command, monkeypatch):
+    command = list(itertools.dropwhile(ASSIGNMENT.fullmatch, command))
     match command:
+        case ["export", *assignments]:
+            assert all(map(ASSIGNMENT.fullmatch, assignments)), command
         case ["python", "-m", module, *_]:
             assert importlib.util.find_spec(module), command
         case ["python", script, *arguments]:
@@ -124,6 +137,26 @@ def check(command, monkeypatch):
             subprocess.run(["make", "--dry-run", *arguments], check=True, capture_output=True)
         case ["pip", "install", *arguments]:
             check_install(arguments)
+        case ["npm", "install", package]:
+            name, _, version = package.rpartition("@")
+            packages = json.loads(Path("web/package.json").read_text(encoding="utf-8"))
+            assert packages["dependencies"][name] == version, command
+        case ["ray", "job", "submit", *_] if "--" in command:
+            end = command.index("--")
+            check_options(command[:end])
+            with monkeypatch.context() as patch:
+                patch.chdir(command[command.index("--working-dir") + 1])
+                check(command[end + 1 :], patch)
+        case ["hf" | "ray", *_]:
+            check_options(command)
+        case _:
+            pytest.fail(f"no check for {shlex.join(command)}")
+
+
+def check_options(command):
+    """With --help a program of click reads its other arguments, and ends with an error at one that it doesn't know."""
+    program, *arguments = command
+    subprocess.run([Path(sys.executable).parent / program, *arguments, "--help"], check=True, capture_output=True)
 
 
 def check_install(arguments):
