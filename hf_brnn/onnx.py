@@ -10,6 +10,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from .batching import TokenizedTexts, tokenize
+from .saved_folder import check_saved_folder
 
 if TYPE_CHECKING:
     from .modeling_brnn import BrnnForSequenceClassification
@@ -176,8 +177,8 @@ class OnnxClassifier:
         num_threads: Threads of onnxruntime; by default one a core.
 
     Raises:
-        FileNotFoundError: The folder has no such graph, tokenizer or configuration.
-        ValueError: The model does not give one label of several.
+        FileNotFoundError: The folder has no such graph, or a part of it is missing.
+        ValueError: The model does not give one label of several, or the folder is not what `check_saved_folder` wants.
     """
 
     def __init__(
@@ -185,9 +186,9 @@ class OnnxClassifier:
     ) -> None:
         folder = Path(folder)
         graph = folder / (QUANTIZED_FILE if quantized else MODEL_FILE)
-        for path in (graph, folder / "tokenizer.json", folder / "config.json"):
-            if not path.is_file():
-                raise FileNotFoundError(f"{path}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
+        check_saved_folder(folder)
+        if not graph.is_file():
+            raise FileNotFoundError(f"{graph}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         # transformers leaves the names of labels out of config.json where they are its default ones.
         names: dict[str, str] = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})

@@ -1,7 +1,7 @@
 """Class probabilities of texts from a saved folder, through torch."""
 
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from . import auto  # noqa: F401
 from .batching import TokenizedTexts, tokenize
+from .saved_folder import check_saved_folder
 
 
 class TorchClassifier:
@@ -19,16 +20,22 @@ class TorchClassifier:
         model: A saved folder, or a model id on the Hub.
         batch_size: Number of texts that are scored at once.
 
+        revision: Branch, tag or commit of a model on the Hub.
+
     Raises:
-        OSError: There is no such folder or model.
-        ValueError: It does not give one label of several.
+        OSError: There is no such folder or model, or a part of the folder is missing.
+        ValueError: It does not give one label of several, or the folder is not what `check_saved_folder` wants.
     """
 
-    def __init__(self, model: Union[str, Path], batch_size: int = 256) -> None:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+    def __init__(self, model: Union[str, Path], batch_size: int = 256, revision: Optional[str] = None) -> None:
+        if Path(model).is_dir():
+            check_saved_folder(Path(model))
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
         self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.pad_token_id: int = tokenizer.pad_token_id
-        self.model = AutoModelForSequenceClassification.from_pretrained(model).eval()
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            model, revision=revision, use_safetensors=True
+        ).eval()
         config = self.model.config
         if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
             raise ValueError(f"{model}: scores are for one label of several, but this is {config.problem_type!r}.")

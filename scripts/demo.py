@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hf_brnn
 from hf_brnn.prediction import has_quantized_graph
+from hf_brnn.saved_folder import check_saved_folder
 
 REQUIREMENTS = ("numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm")
 APP = '''\
@@ -50,8 +51,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--space", type=Path, metavar="TARGET", help="Write a Space to this new folder, serve nothing.")
     args = parser.parse_args(argv)
     folder = args.folder.resolve()
-    if not (folder / "config.json").is_file():
-        parser.error(f"{args.folder}: no saved folder, it has no config.json")
+    try:
+        check_saved_folder(folder)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     if args.space is None:
         from hf_brnn.demo import launch  # gradio takes seconds to load, and nothing else here needs it
 

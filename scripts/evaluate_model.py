@@ -32,6 +32,7 @@ class EvaluationArguments:
     """What to measure, and where the results go."""
 
     model: str = field(metadata={"help": "A saved folder or a model id on the Hub."})
+    revision: Optional[str] = field(default=None, metadata={"help": "Branch, tag or commit of a model on the Hub."})
     output_dir: Optional[Path] = field(default=None, metadata={"help": "By default runs/<model name>.evaluation."})
     batch_size: int = 256
     behaviour: bool = field(
@@ -40,12 +41,21 @@ class EvaluationArguments:
 
 
 def main(argv: list[str]) -> None:
+    try:
+        folder = evaluate(argv)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    print(f"The results are in {folder}.")
+
+
+def evaluate(argv: list[str]) -> Path:
+    """Measures and checks as the arguments say; returns the folder of the results."""
     parser = HfArgumentParser((EvaluationArguments, DataArguments))
     args, data_args = parser.parse_args_into_dataclasses(argv, look_for_args_file=False)
     has_rows = data_args.data_files is not None or any(argument.startswith("--dataset") for argument in argv)
     if not has_rows and not args.behaviour:
         parser.error("name the rows to measure on: --data_files FILE, or --dataset_name; or ask for --behaviour")
-    scorer = TorchClassifier(args.model, args.batch_size)
+    scorer = TorchClassifier(args.model, args.batch_size, args.revision)
     if args.behaviour and len(scorer.class_names) != 2:
         raise ValueError(f"{args.model}: the checks are for two labels, negative and positive, but it has others.")
     folder = args.output_dir or Path("runs") / f"{Path(args.model).name}.evaluation"
@@ -54,7 +64,7 @@ def main(argv: list[str]) -> None:
         measure_rows(scorer, args, data_args, folder)
     if args.behaviour:
         check_behaviour(scorer, args.model, folder)
-    print(f"The results are in {folder}.")
+    return folder
 
 
 def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: DataArguments, folder: Path) -> None:

@@ -12,14 +12,17 @@ from transformers import AutoModelForSequenceClassification
 
 from hf_brnn import auto  # noqa: F401
 from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, export_onnx, quantize_onnx
+from hf_brnn.saved_folder import check_saved_folder
 
 
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="A saved folder of a sequence classifier.")
     folder = parser.parse_args(argv).folder
-    if not (folder / "config.json").is_file():
-        parser.error(f"{folder} is no saved folder: it has no config.json")
+    try:
+        check_saved_folder(folder)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     part = folder / ".onnx.part"
     if part.exists():

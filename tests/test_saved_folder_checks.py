@@ -1,0 +1,84 @@
+"""Folders that are not what a script needs: one clear line, before anything of them is loaded."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+from conftest import REPOSITORY, run_python
+from safetensors.torch import load_file, save_file
+
+from hf_brnn.onnx import OnnxClassifier
+from hf_brnn.saved_folder import check_saved_folder
+from hf_brnn.scoring import TorchClassifier
+
+
+class Opened:
+    def __reduce__(self):
+        return (open, ("opened", "w"))
+
+
+def change_json(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def drop_last_words(folder):
+    weights = load_file(folder / "model.safetensors")
+    name = "brnn.embeddings.word_embeddings.weight"
+    save_file(weights | {name: weights[name][:-5].clone()}, folder / "model.safetensors")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+FOLDERS = {
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "it has no tokenizer.json"),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "it has no model.safetensors"),
+    "a pickle": (
+        lambda folder: (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Opened())),
+        "pytorch_model.bin",
+    ),
+    "another kind": (lambda folder: change_json(folder / "config.json", model_type="bert"), "'bert', not 'brnn'"),
+    "no json": (lambda folder: (folder / "config.json").write_text("{"), "config.json is not json"),
+    "fewer words": (drop_last_words, "they belong to different models"),
+    "more labels": (
+        lambda folder: change_json(folder / "config.json", id2label={"0": "a", "1": "b", "2": "c"}),
+        "names 3 labels, but the classifier of model.safetensors has 2",
+    ),
+    "truncated weights": (lambda folder: truncate(folder / "model.safetensors"), "holds no whole sequence classifier"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_is_not_whole_is_refused(exported_folder, tmp_path, name):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    check_saved_folder(folder)
+    damage, message = FOLDERS[name]
+    damage(folder)
+    for load in (check_saved_folder, TorchClassifier, OnnxClassifier):
+        with pytest.raises((FileNotFoundError, ValueError), match=message) as error:
+            load(folder)
+        assert str(folder) in str(error.value)
+        assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("predict.py", "--model", "FOLDER", "some text"),
+        ("evaluate_model.py", "--model", "FOLDER", "--behaviour"),
+        ("export_onnx.py", "FOLDER"),
+        ("demo.py", "FOLDER"),
+        ("push_to_hub.py", "FOLDER", "--repo_id", "user/name", "--dry_run"),
+    ],
+)
+def test_scripts_refuse_a_folder_with_a_pickle_and_do_not_open_it(saved_folder, tmp_path, command):
+    folder = shutil.copytree(saved_folder, tmp_path / "model")
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Opened()))
+    script, *arguments = [argument.replace("FOLDER", str(folder)) for argument in command]
+    process = run_python(REPOSITORY / "scripts" / script, *arguments, cwd=tmp_path, check=False)
+    assert process.returncode
+    assert "pytorch_model.bin" in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
+    assert not (tmp_path / "opened").exists()
