@@ -30,7 +30,11 @@ class TorchClassifier:
     def __init__(self, model: Union[str, Path], batch_size: int = 256, revision: Optional[str] = None) -> None:
         if Path(model).is_dir():
             check_saved_folder(Path(model))
-        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+        except OSError as error:
+            reason, *_ = str(error).splitlines()
+            raise OSError(f"{model} is no folder here, and the Hub does not give such a model: {reason}") from error
         self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.pad_token_id: int = tokenizer.pad_token_id
         self.model = AutoModelForSequenceClassification.from_pretrained(

@@ -36,6 +36,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
 from .batching import NO_LABEL, LengthGroupedSampler, TokenizedTexts, tokenize
@@ -509,6 +510,8 @@ class BrnnTrainer(Trainer):
         try:
             super()._save_checkpoint(model, trial)
             if self.args.should_save:
+                # A pickle of all arguments, a token among them; nothing reads it.
+                (checkpoint / TRAINING_ARGS_NAME).unlink()
                 sync_to_disk(checkpoint)
         except (OSError, RuntimeError, SafetensorError) as error:
             if self.args.should_save:
