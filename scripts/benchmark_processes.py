@@ -17,7 +17,7 @@ import numpy as np
 from transformers import TrainerCallback
 
 from hf_brnn import BrnnForSequenceClassification
-from hf_brnn.batching import TokenizedTexts
+from hf_brnn.batching import WINDOW_BATCHES, TokenizedTexts
 from hf_brnn.training import BrnnTrainer, parse_arguments, prepare_cpu
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -102,7 +102,7 @@ def main(folder: str, steps: int, gradients: str) -> None:
     model_args, data_args, training_args, _ = parse_arguments(argv, CONFIGS / "sentiment140.yaml")
     prepare_cpu(training_args)
     model = BrnnForSequenceClassification(model_args.to_config(VOCABULARY, data_args.class_names))
-    texts = make_texts(training_args.max_steps * training_args.train_batch_size * training_args.world_size)
+    texts = make_texts(WINDOW_BATCHES * training_args.train_batch_size * training_args.world_size)
     clock = Clock()
     trainer = BrnnTrainer(model=model, args=training_args, train_dataset=texts, callbacks=[clock])
     if gradients == "dense":
