@@ -12,7 +12,7 @@ import pandas as pd
 from datasets import load_dataset
 from sklearn.model_selection import train_test_split
 
-from .tables import BadRow, BadRowsError, read_batches
+from .tables import BadRow, BadRowsError, column_values, list_names, read_batches, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _read_file(rows: LabelledRows, path: Path, args: DataArguments) -> None:
         _collect(
             rows,
             labels_seen,
-            zip(batch.numbers, batch.table[text_column].to_pylist(), batch.table[label_column].to_pylist()),
+            zip(batch.numbers, *(column_values(str(path), batch.table, name) for name in (text_column, label_column))),
             place=(str(path), batch.unit),
             args=args,
         )
@@ -180,7 +180,7 @@ def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option:
         if name in names:
             return name
     raise ValueError(
-        f"{source}: no column {' or '.join(map(repr, wanted))} among {', '.join(names)}. Name it: {option}."
+        f"{source}: no column {' or '.join(map(repr, wanted))} among {list_names(names)}. Name it: {option}."
     )
 
 
@@ -198,7 +198,7 @@ def _collect(
         if not isinstance(text, str) or not text.strip():
             rows.bad_rows.append(BadRow(*place, number, f"no text in field {args.text_column!r}"))
         elif label_id is None:
-            rows.bad_rows.append(BadRow(*place, number, f"label {label!r} is not one of {', '.join(known)}"))
+            rows.bad_rows.append(BadRow(*place, number, f"label {shorten(label)} is not one of {', '.join(known)}"))
         else:
             labels_seen[key] += 1
             if label_id == NEUTRAL:
@@ -281,7 +281,7 @@ def _read_held_out_keys(args: DataArguments) -> set[str]:
     for file in args.held_out_files or []:
         for batch in read_batches(Path(file), bad_rows.append):
             text_column = _find_column(file, batch.table.column_names, (args.text_column,), "--text_column")
-            keys |= {text_key(text) for text in batch.table[text_column].to_pylist() if isinstance(text, str)}
+            keys |= {text_key(text) for text in column_values(file, batch.table, text_column) if isinstance(text, str)}
     if bad_rows and not args.skip_bad_rows:
         raise BadRowsError(bad_rows)
     return keys
