@@ -9,9 +9,13 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
+from .tables import has_surrogates, shorten
+
 TOKENIZE_CHUNK = 20_000
 WINDOW_BATCHES = 50
 NO_LABEL = -100
+# Tokens that a batch of texts holds at most, padding included: 256 texts of 1,024 tokens.
+MAX_BATCH_TOKENS = 256 * 1024
 
 
 class TokenizedTexts:
@@ -63,10 +67,14 @@ class TokenizedTexts:
         return batch
 
     def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Row numbers of batches, from the shortest texts to the longest."""
+        """Row numbers of batches, from the shortest texts to the longest; a batch of long texts holds fewer than
+        `batch_size` where it would pass `MAX_BATCH_TOKENS`."""
         order = np.argsort(self.lengths, kind="stable")
-        for start in range(0, len(order), batch_size):
-            yield order[start : start + batch_size]
+        while len(order):
+            tokens = self.lengths[order[:batch_size]] * np.arange(1, len(order[:batch_size]) + 1)
+            size = max(int((tokens <= MAX_BATCH_TOKENS).sum()), 1)
+            yield order[:size]
+            order = order[size:]
 
     def cut(self, max_length: int) -> "TokenizedTexts":
         """The same texts, each cut to `max_length` tokens."""
@@ -95,14 +103,23 @@ def tokenize(
     labels: Optional[list[int]] = None,
     show_progress: bool = False,
 ) -> TokenizedTexts:
-    """Token ids of all of `texts`, whatever padding and truncation the tokenizer was saved with."""
+    """Token ids of all of `texts`, whatever padding and truncation the tokenizer was saved with.
+
+    Raises:
+        TypeError: One of `texts` is no string.
+        ValueError: One holds half of a surrogate pair.
+    """
     tokenizer.no_padding()
     tokenizer.no_truncation()
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
-            ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
+            try:
+                ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
+            except TypeError:
+                _check_texts(chunk, start)
+                raise
             lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
             pieces.append(np.fromiter((token for row in ids for token in row), np.int32, lengths[-1].sum()))
             progress.update(len(chunk))
@@ -112,6 +129,17 @@ def tokenize(
         labels=None if labels is None else np.asarray(labels, dtype=np.int64),
         pad_token_id=pad_token_id,
     )
+
+
+def _check_texts(texts: list[str], start: int) -> None:
+    """Says which text the tokenizer refused: its own message does not."""
+    for index, text in enumerate(texts, start):
+        if not isinstance(text, str):
+            raise TypeError(f"The text at index {index} is {shorten(text)}, not a string.")
+        if has_surrogates(text):
+            raise ValueError(
+                f"The text at index {index} holds half of a surrogate pair, which is no character: {shorten(text)}."
+            )
 
 
 class LengthGroupedSampler:

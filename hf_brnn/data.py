@@ -15,7 +15,7 @@ import pandas as pd
 from datasets import load_dataset
 from sklearn.model_selection import train_test_split
 
-from .tables import BATCH_SIZE, BadRow, BadRowsError, read_batches
+from .tables import BATCH_SIZE, BadRow, BadRowsError, column_values, list_names, read_batches, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,9 @@ def _read_file(path: Path, args: DataArguments) -> Iterator[LabelledRows]:
     bad_rows: list[BadRow] = []
     for batch in read_batches(path, bad_rows.append):
         text_column, label_column = _find_columns(str(path), batch.table.column_names, args)
-        numbered = zip(batch.numbers, batch.table[text_column].to_pylist(), batch.table[label_column].to_pylist())
+        numbered = zip(
+            batch.numbers, *(column_values(str(path), batch.table, name) for name in (text_column, label_column))
+        )
         chunk = _labelled(numbered, (str(path), batch.unit), labels_seen, args)
         chunk.columns = batch.table.column_names
         chunk.bad_rows += bad_rows
@@ -262,7 +264,7 @@ def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option:
         if name in names:
             return name
     raise ValueError(
-        f"{source}: no column {' or '.join(map(repr, wanted))} among {', '.join(names)}. Name it: {option}."
+        f"{source}: no column {' or '.join(map(repr, wanted))} among {list_names(names)}. Name it: {option}."
     )
 
 
@@ -277,7 +279,7 @@ def _labelled(
         if not isinstance(text, str) or not text.strip():
             rows.bad_rows.append(BadRow(*place, number, f"no text in field {args.text_column!r}"))
         elif label_id is None:
-            rows.bad_rows.append(BadRow(*place, number, f"label {label!r} is not one of {', '.join(known)}"))
+            rows.bad_rows.append(BadRow(*place, number, f"label {shorten(label)} is not one of {', '.join(known)}"))
         else:
             labels_seen[key] += 1
             if label_id == NEUTRAL:
@@ -368,7 +370,7 @@ def read_held_out_keys(args: DataArguments) -> set[str]:
     for file in args.held_out_files or []:
         for batch in read_batches(Path(file), bad_rows.append):
             text_column = _find_column(file, batch.table.column_names, (args.text_column,), "--text_column")
-            keys |= {text_key(text) for text in batch.table[text_column].to_pylist() if isinstance(text, str)}
+            keys |= {text_key(text) for text in column_values(file, batch.table, text_column) if isinstance(text, str)}
     if bad_rows and not args.skip_bad_rows:
         raise BadRowsError(bad_rows)
     return keys

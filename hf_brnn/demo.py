@@ -12,7 +12,7 @@ import gradio as gr
 
 from .explanation import Explanation, explain
 from .prediction import Classifier, check_columns, load_classifier, score_file
-from .tables import SUFFIXES, BadRow, read_batches
+from .tables import SUFFIXES, BadRow, column_values, read_batches
 
 MAX_CHARACTERS = 1_000
 MAX_ROWS = 100_000
@@ -220,7 +220,7 @@ def count_rows(source: Path, text_column: str) -> int:
         rows += len(batch.table)
         if rows > MAX_ROWS:
             raise ValueError(f"{source}: it has more than {MAX_ROWS:,} rows, the most that are scored here.")
-        for number, text in zip(batch.numbers, batch.table[text_column].to_pylist()):
+        for number, text in zip(batch.numbers, column_values(str(source), batch.table, text_column)):
             if isinstance(text, str) and len(text) > MAX_CHARACTERS:
                 problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
                 refuse(BadRow(str(source), batch.unit, number, problem))

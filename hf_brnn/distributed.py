@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from .onnx import OnnxClassifier
 from .prediction import NEW_FIELDS, check_columns, score_batches
-from .tables import BadRow, BadRowsError, OnBadRow, read_parquet
+from .tables import BadRow, BadRowsError, OnBadRow, check_names, read_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -111,10 +111,13 @@ def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
 
 def count_rows(folder: Folder, shard: str, text_column: str) -> int:
     """Raises:
-    ValueError: The file is not a readable parquet file, has no text column, or already a label or score.
+    ValueError: The file is not a readable parquet file, has no text column, already a label or score, or two columns of
+        one name.
     """
     metadata = read_metadata(folder, shard)
-    check_columns(folder.file(shard), metadata.schema.to_arrow_schema().names, text_column)
+    names = metadata.schema.to_arrow_schema().names
+    check_names(f"{folder.file(shard)}: the schema", names)
+    check_columns(folder.file(shard), names, text_column)
     return metadata.num_rows
 
 

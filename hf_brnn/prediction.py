@@ -9,7 +9,17 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from .batching import TokenizedTexts
-from .tables import BadRow, Batch, OnBadRow, read_batches, table_writer
+from .tables import (
+    BadRow,
+    Batch,
+    OnBadRow,
+    column_values,
+    list_names,
+    read_batches,
+    shorten,
+    table_writer,
+    take_rows,
+)
 
 NEW_FIELDS = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
 
@@ -101,13 +111,13 @@ def score_batches(
     for batch in batches:
         table = batch.table
         check_columns(source, table.column_names, text_column)
-        texts = table[text_column].to_pylist()
+        texts = column_values(source, table, text_column)
         for number, text in zip(batch.numbers, texts):
             if not isinstance(text, str):
-                on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {text!r}, not a text"))
+                on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {shorten(text)}, not a text"))
         kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
         if len(kept) < len(texts):
-            table, texts = table.take(kept), [texts[index] for index in kept]
+            table, texts = take_rows(table, kept), [texts[index] for index in kept]
         for field, column in zip(NEW_FIELDS, best_labels(classifier, texts)):
             table = table.append_column(field, column)
         yield table
@@ -118,7 +128,7 @@ def check_columns(source: str, names: list[str], text_column: str) -> None:
     ValueError: There is no text column, or the rows already have a label or score.
     """
     if text_column not in names:
-        raise ValueError(f"{source}: no column {text_column!r} among {', '.join(names)}.")
+        raise ValueError(f"{source}: no column {text_column!r} among {list_names(names)}.")
     taken = [field.name for field in NEW_FIELDS if field.name in names]
     if taken:
         raise ValueError(f"{source}: already has a column {', '.join(taken)}, which the output would repeat.")

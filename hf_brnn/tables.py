@@ -4,12 +4,16 @@ import codecs
 import csv
 import json
 import sys
+from bisect import bisect
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Optional, Protocol
+from reprlib import Repr
+from types import SimpleNamespace
+from typing import Any, BinaryIO, Optional, Protocol, Union
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +22,13 @@ from pyarrow.fs import FileSystem
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 ORIGINAL_COLUMNS = ("target", "id", "date", "query", "user", "text")
 BATCH_SIZE = 10_000
+# A message shows so many characters of what stands in a file at most.
+SHOWN_CHARACTERS = 300
 
 csv.field_size_limit(sys.maxsize)
+
+_short_repr = Repr()
+_short_repr.maxstring = _short_repr.maxother = SHOWN_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,22 @@ class Batch:
 OnBadRow = Callable[[BadRow], None]
 
 
+def shorten(value: Any) -> str:
+    """What a message shows of a value, however long or nested it is."""
+    return _short_repr.repr(value)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """What a message shows of the names of columns."""
+    text = ", ".join(names)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether a text holds half a character: a lone surrogate, or a byte that `surrogateescape` let through."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE) -> Iterator[Batch]:
     """Reads a file in batches, in constant memory (a json array is read whole).
 
@@ -75,13 +100,16 @@ def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE)
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The suffix is unknown, or the file is empty or not what its suffix says.
+        ValueError: The suffix is unknown, or the file is empty, UTF-16 or not what its suffix says.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file.")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return read_parquet(str(path), on_bad_row, batch_size)
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise ValueError(f"{path}: the file is UTF-16; write it as UTF-8.")
     if suffix in (".csv", ".tsv"):
         rows = _read_csv(path, on_bad_row, delimiter="\t" if suffix == ".tsv" else ",")
     elif suffix in (".json", ".jsonl"):
@@ -103,16 +131,22 @@ def _to_table(path: Path, unit: str, numbers: Sequence[int], rows: Sequence[dict
     names: dict[str, None] = dict.fromkeys(name for row in rows for name in row)
     columns = {}
     for name in names:
+        values = [row.get(name) for row in rows]
         try:
-            columns[name] = pa.array([row.get(name) for row in rows])
+            columns[name] = pa.array(values)
         except (pa.ArrowException, OverflowError) as error:
-            raise ValueError(f"{path}, {unit}s {numbers[0]} to {numbers[-1]}, field {name!r}: {error}") from error
+            index = bisect(range(len(values)), False, key=lambda index: not _fits_column(values[: index + 1]))
+            place = f"{path}, {unit} {numbers[index]}, field {shorten(name)}"
+            raise ValueError(f"{place}: {shorten(values[index])} doesn't fit into the column ({error}).") from error
     return pa.table(columns)
 
 
-def _has_surrogates(text: str) -> bool:
-    """Whether a text holds half a character: a lone surrogate, or a byte that `surrogateescape` let through."""
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+def _fits_column(values: list[Any]) -> bool:
+    try:
+        pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -134,9 +168,9 @@ def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tupl
             if not fields:
                 continue
             if len(fields) != len(names):
-                problem = f"{len(fields)} fields instead of {len(names)} ({', '.join(names)})"
+                problem = f"{len(fields)} fields instead of {len(names)} ({list_names(names)})"
                 on_bad_row(BadRow(str(path), "line", number, problem))
-            elif any(map(_has_surrogates, fields)):
+            elif any(map(has_surrogates, fields)):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
             else:
                 yield "line", number, dict(zip(names, fields))
@@ -158,10 +192,19 @@ def _read_header(path: Path, reader: Any) -> list[str]:
         raise ValueError(f"{path}, line 1: the header has broken quotes ({error}).") from error
     if not names:
         raise ValueError(f"{path}: the file has no header line.")
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{path}, line 1: the header names {', '.join(map(repr, repeated))} more than once.")
+    if any(map(has_surrogates, names)):
+        raise ValueError(f"{path}, line 1: the header holds bytes that are not UTF-8; write the file as UTF-8.")
+    check_names(f"{path}, line 1: the header", names)
     return names
+
+
+def check_names(where: str, names: list[str]) -> None:
+    """Raises:
+    ValueError: Two columns have one name.
+    """
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{where} names {shorten(repeated)[1:-1]} more than once.")
 
 
 def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -172,17 +215,32 @@ def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dic
         numbered = _parse_json_array(path, file) if unit == "row" else _parse_json_lines(path, file, on_bad_row)
         for number, row in numbered:
             if not isinstance(row, dict):
-                on_bad_row(BadRow(str(path), unit, number, f"{row!r} is not a json object"))
-            elif any(isinstance(value, str) and _has_surrogates(value) for value in row.values()):
+                on_bad_row(BadRow(str(path), unit, number, f"{shorten(row)} is not a json object"))
+            elif not row:
+                on_bad_row(BadRow(str(path), unit, number, "a json object without fields"))
+            elif _holds_surrogates(row):
                 on_bad_row(BadRow(str(path), unit, number, "half of a surrogate pair, which is no character"))
             else:
                 yield unit, number, row
 
 
+def _holds_surrogates(row: dict[str, Any]) -> bool:
+    waiting: list[Any] = [row]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and has_surrogates(value):
+            return True
+    return False
+
+
 def _parse_json_array(path: Path, file: BinaryIO) -> Iterator[tuple[int, Any]]:
     try:
         rows = json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a json array ({error}).") from error
     yield from enumerate(rows, 1)
 
@@ -193,14 +251,14 @@ def _parse_json_lines(path: Path, file: BinaryIO, on_bad_row: OnBadRow) -> Itera
             continue
         try:
             yield number, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             on_bad_row(BadRow(str(path), "line", number, f"not json ({error})"))
 
 
 def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, 1):
-            if _has_surrogates(line):
+            if has_surrogates(line):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
             else:
                 yield "line", number, {"text": line.removesuffix("\n").removesuffix("\r")}
@@ -212,28 +270,49 @@ def read_parquet(
     """Reads a parquet file of any file system in batches; what it holds in memory is bounded by a row group.
 
     Raises:
-        ValueError: There is no such file, or it is not a parquet file.
+        ValueError: There is no such file, it is not a whole parquet file, or two of its columns have one name.
     """
     try:
-        with pq.ParquetFile(path, filesystem=filesystem) as file:
+        with pq.ParquetFile(path, filesystem=filesystem, page_checksum_verification=True) as file:
+            check_names(f"{path}: the schema", file.schema_arrow.names)
             start = 1
             for record_batch in file.iter_batches(batch_size):
                 table = pa.Table.from_batches([record_batch])
                 bad = {} if _is_valid(table) else _find_undecoded_rows(table)
                 for index, name in bad.items():
-                    problem = f"field {name!r} holds bytes that are not UTF-8"
+                    problem = f"field {shorten(name)} holds bytes that are not UTF-8"
                     on_bad_row(BadRow(path, "row", start + index, problem))
                 kept = [index for index in range(len(table)) if index not in bad]
                 numbers = [start + index for index in kept]
-                yield Batch(table.take(kept) if bad else table, "row", numbers)
                 start += len(table)
-    except (pa.ArrowException, OSError) as error:
+                yield Batch(take_rows(table, kept) if bad else table, "row", numbers)
+            if start - 1 != file.metadata.num_rows:
+                raise ValueError(f"{path}: {start - 1} rows instead of {file.metadata.num_rows}; the file is broken.")
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
-def _is_valid(table: pa.Table) -> bool:
+def take_rows(table: pa.Table, kept: list[int]) -> pa.Table:
+    """The rows at the indices `kept`, which may be none."""
+    return table.take(pa.array(kept, pa.int64()))
+
+
+def column_values(source: str, table: pa.Table, name: str) -> list[Any]:
+    """The values of a column as Python's.
+
+    Raises:
+        ValueError: Python has no such value, as a date after the year 9999.
+    """
     try:
-        table.validate(full=True)
+        values: list[Any] = table[name].to_pylist()
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{source}: column {shorten(name)} can't be read ({error}).") from error
+    return values
+
+
+def _is_valid(data: Union[pa.Table, pa.ChunkedArray]) -> bool:
+    try:
+        data.validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True
@@ -241,11 +320,11 @@ def _is_valid(table: pa.Table) -> bool:
 
 def _find_undecoded_rows(table: pa.Table) -> dict[int, str]:
     bad: dict[int, str] = {}
-    for name in table.column_names:
-        if pa.types.is_string(table.schema.field(name).type) or pa.types.is_large_string(table.schema.field(name).type):
-            for index, value in enumerate(table[name].cast(pa.large_binary()).to_pylist()):
+    for name, column in zip(table.column_names, table.columns):
+        if not _is_valid(column):
+            for index, value in enumerate(column):
                 try:
-                    (value or b"").decode()
+                    value.as_py()
                 except UnicodeDecodeError:
                     bad.setdefault(index, name)
     return bad
@@ -267,19 +346,21 @@ class TableWriter:
 
     def write(self, table: pa.Table) -> None:
         """Raises:
-        ValueError: The table has other columns than the first one.
+        ValueError: The table has other columns than the first one, or holds what the file can't.
         """
         if self._names is None:
             self._names = table.column_names
         if set(table.column_names) != set(self._names):
             raise ValueError(
-                f"{self._path}: rows with columns {', '.join(table.column_names)} can't follow rows with columns "
-                f"{', '.join(self._names)}. Give every row the same fields."
+                f"{self._path}: rows with columns {list_names(table.column_names)} can't follow rows with columns "
+                f"{list_names(self._names)}. Give every row the same fields."
             )
         try:
             self._writer.write(table.select(self._names))
-        except (pa.ArrowException, ValueError) as error:
+        except pa.ArrowException as error:
             raise ValueError(f"{self._path}: rows of other types can't follow the earlier ones ({error}).") from error
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{self._path}: a value can't be written ({error}).") from error
 
 
 class _ParquetWriter:
@@ -300,7 +381,9 @@ class _ParquetWriter:
 class _CsvWriter:
     def __init__(self, path: Path, delimiter: str) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, delimiter=delimiter, lineterminator="\n")
+        # Before version 3.13, Python quotes a carriage return within a field only where it is part of the line's end.
+        lines = SimpleNamespace(write=lambda line: self._file.write(line.removesuffix("\r\n") + "\n"))
+        self._writer = csv.writer(lines, delimiter=delimiter, lineterminator="\r\n")
         self._has_header = False
 
     def write(self, table: pa.Table) -> None:
@@ -331,8 +414,11 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     all is written; after an exception there is none.
 
     Raises:
+        IsADirectoryError: There is a folder of that name.
         ValueError: The suffix is unknown.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder has this name; choose another for the file.")
     suffix = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -346,11 +432,11 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     else:
         raise ValueError(f"{path}: unknown kind of file, must be one of .csv, .tsv, .json, .jsonl, .parquet.")
     try:
-        yield TableWriter(path, writer)
-    except BaseException:
-        writer.close()
+        try:
+            yield TableWriter(path, writer)
+        finally:
+            writer.close()
+        if part.exists():
+            part.replace(path)
+    finally:
         part.unlink(missing_ok=True)
-        raise
-    writer.close()
-    if part.exists():
-        part.replace(path)

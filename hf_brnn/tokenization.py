@@ -24,8 +24,9 @@ NORMALIZATIONS = (
     ("&gt;", ">"),
     ("&nbsp;", " "),
     (r"&apos;|&#0*39;|[’‘´`]", "'"),
-    # An address: with its scheme, with www, or a bare host under a common top-level domain.
-    (r"(https?://|www\.)\S+|\b[a-z0-9][a-z0-9.-]*\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
+    # An address: with its scheme, with www, or a bare host under a common top-level domain. No host is longer than 253
+    # characters; without that limit, the search would take hours on a long line of dots.
+    (r"(https?://|www\.)\S+|\b[a-z0-9][a-z0-9.-]{0,253}\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
     (USER_PATTERN, USER_TOKEN),
     # Two of three or more equal letters stay, one of equal marks or pairs of marks: looove and loooove, ! and !!! read
     # alike.

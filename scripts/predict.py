@@ -46,16 +46,25 @@ def main(argv: list[str]) -> None:
     if args.workers is not None and args.workers < 1:
         parser.error("--workers must be 1 or more")
 
-    if args.engine == "ray":
-        score_with_ray(args, parser)
-        return
-    classifier = load_classifier(args.model, args.batch_size)
-    if args.texts:
-        labels, scores = best_labels(classifier, args.texts)
-        for label, score, text in zip(labels.to_pylist(), scores.to_pylist(), args.texts):
-            print(f"{label}  {score:.4f}  {text}")
-        return
+    try:
+        if args.engine == "ray":
+            score_with_ray(args, parser)
+        elif args.texts:
+            score_texts(args)
+        else:
+            score_rows(args)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
 
+
+def score_texts(args: argparse.Namespace) -> None:
+    labels, scores = best_labels(load_classifier(args.model, args.batch_size), args.texts)
+    for label, score, text in zip(labels.to_pylist(), scores.to_pylist(), args.texts):
+        print(f"{label}  {score:.4f}  {text}")
+
+
+def score_rows(args: argparse.Namespace) -> None:
+    classifier = load_classifier(args.model, args.batch_size)
     bad_rows: list[BadRow] = []
 
     def on_bad_row(bad_row: BadRow) -> None:
@@ -76,18 +85,15 @@ def score_with_ray(args: argparse.Namespace, parser: argparse.ArgumentParser) ->
         from hf_brnn.distributed import score_folder
     except ModuleNotFoundError as error:
         parser.error(f'--engine ray needs {error.name}: pip install -c constraints.txt -e ".[onnx,ray]"')
-    try:
-        scored, left_out = score_folder(
-            Path(args.model).resolve(),
-            args.input,
-            args.output,
-            args.text_column,
-            args.batch_size,
-            args.skip_bad_rows,
-            args.workers,
-        )
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
+    scored, left_out = score_folder(
+        Path(args.model).resolve(),
+        args.input,
+        args.output,
+        args.text_column,
+        args.batch_size,
+        args.skip_bad_rows,
+        args.workers,
+    )
     print(f"{scored:,} rows scored, {left_out:,} left out: {args.output}")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from hf_brnn.batching import LengthGroupedSampler, TokenizedTexts, tokenize
+from hf_brnn.batching import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts, tokenize
 from hf_brnn.tokenization import train_tokenizer
 from hf_brnn.training import collate
 
@@ -64,6 +64,12 @@ def test_many_texts_are_tokenized_in_order():
     tokenizer = train_tokenizer(["a b"], vocab_size=10)
     texts = ["a " * (i % 7) for i in range(45_000)]
     assert tokenize(texts, tokenizer.backend_tokenizer, 0).lengths.tolist() == [i % 7 for i in range(45_000)]
+
+
+def test_batches_of_long_texts_hold_fewer():
+    lengths = np.array([MAX_BATCH_TOKENS + 1, 3, MAX_BATCH_TOKENS // 2, MAX_BATCH_TOKENS // 2, 3])
+    tokenized = TokenizedTexts(np.empty(0, np.int32), np.concatenate(([0], lengths.cumsum())), None, pad_token_id=0)
+    assert [batch.tolist() for batch in tokenized.batches_by_length(3)] == [[1, 4], [2, 3], [0]]
 
 
 def test_batches_by_length_hold_every_text_once():
