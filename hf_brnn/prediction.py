@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, Union
+from typing import Optional, Protocol, Union
 
 import numpy as np
 import pyarrow as pa
@@ -36,8 +36,9 @@ class Classifier(Protocol):
     def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray: ...
 
 
-def load_classifier(model: Union[str, Path], batch_size: int = 256) -> Classifier:
-    """A saved folder's int8 graph, without torch, where it has one; else the folder or the model on the Hub in torch.
+def load_classifier(model: Union[str, Path], batch_size: int = 256, revision: Optional[str] = None) -> Classifier:
+    """A saved folder's int8 graph, without torch, where it has one; else the folder, or that revision of the model on
+    the Hub, in torch.
 
     Raises:
         OSError: There is no such folder or model.
@@ -49,7 +50,7 @@ def load_classifier(model: Union[str, Path], batch_size: int = 256) -> Classifie
         return OnnxClassifier(Path(model), batch_size=batch_size)
     from .scoring import TorchClassifier
 
-    return TorchClassifier(model, batch_size)
+    return TorchClassifier(model, batch_size, revision)
 
 
 def has_quantized_graph(model: Union[str, Path]) -> bool:

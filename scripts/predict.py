@@ -22,6 +22,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="*", help="Texts to score and print.")
     parser.add_argument("--model", required=True, help="A saved folder or a model id on the Hub.")
+    parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--input", help="csv, tsv, json, jsonl, parquet or txt file of texts.")
     parser.add_argument("--output", help="File for the same rows with columns label and score.")
     parser.add_argument("--text_column", default="text")
@@ -58,13 +59,13 @@ def main(argv: list[str]) -> None:
 
 
 def score_texts(args: argparse.Namespace) -> None:
-    labels, scores = best_labels(load_classifier(args.model, args.batch_size), args.texts)
+    labels, scores = best_labels(load_classifier(args.model, args.batch_size, args.revision), args.texts)
     for label, score, text in zip(labels.to_pylist(), scores.to_pylist(), args.texts):
         print(f"{label}  {score:.4f}  {text}")
 
 
 def score_rows(args: argparse.Namespace) -> None:
-    classifier = load_classifier(args.model, args.batch_size)
+    classifier = load_classifier(args.model, args.batch_size, args.revision)
     bad_rows: list[BadRow] = []
 
     def on_bad_row(bad_row: BadRow) -> None:
