@@ -197,3 +197,25 @@ def test_a_process_that_raises_ends_the_launch_with_its_traceback(tmp_path):
     assert errors[0].endswith("FloatingPointError: the second process fails")
     _, summary = failing.stderr.split("Root Cause (first observed failure):")
     assert "raise FloatingPointError" in summary
+
+
+def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):
+    sizes = ("--num_train_epochs", 12, "--per_device_train_batch_size", 7, "--early_stopping_patience", 12)
+    arguments = ("--num_processes", 2, "scripts/train.py", *SHORT, *sizes)
+    launch(tmp_path / "whole", *arguments, "--output_dir", tmp_path / "whole" / "run").succeed()
+
+    arguments = (*arguments, "--output_dir", tmp_path / "run")
+    stopped = launch(tmp_path / "stopped", *arguments)
+    while not list(tmp_path.glob("run.checkpoints/checkpoint-*/trainer_state.json")):
+        assert stopped.process.is_running(), stopped.stderr
+        time.sleep(0.1)
+    stopped.process.terminate()
+    assert stopped.wait(60)
+    checkpoints = tmp_path.glob("run.checkpoints/checkpoint-*")
+    last = max(checkpoints, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+    assert f"Stopped by SIGTERM. {last} is the last checkpoint" in stopped.stderr
+    assert json.loads((last / "trainer_state.json").read_text())["epoch"] % 1
+
+    launch(tmp_path / "resumed", *arguments, "--resume_from_checkpoint").succeed()
+    weights = [load_file(folder / "run" / "model.safetensors") for folder in (tmp_path / "whole", tmp_path)]
+    torch.testing.assert_close(*weights, atol=0, rtol=0)

@@ -39,22 +39,23 @@ def make_trainer(folder, *arguments):
     training_args.early_stopping_patience = None
     prepare_cpu(training_args)
     data = prepare_data(data_args, training_args, folder / "data")
-    data.splits["train"].__class__ = RecordedTexts
-    return build_trainer(model_args, data_args, training_args, data), data.splits
+    data.train.__class__ = RecordedTexts
+    return build_trainer(model_args, data_args, training_args, data), data
 
 
 def main(folder):
     found = {}
-    trainer, splits = make_trainer(folder, "--pooling=last")
+    trainer, data = make_trainer(folder, "--pooling=last")
     trainer.train()
     found["fp32"] = trainer.accelerator.unwrap_model(trainer.model).state_dict()
-    found["rows"] = gather_object([splits["train"].asked])
-    found["metrics"] = trainer.evaluate(splits["test"])
-    found["predicted"], found["labels"], _ = trainer.predict(splits["test"])
-    found["true_labels"] = np.array(splits["test"].labels)
+    found["rows"] = gather_object([data.train.asked])
+    test = data.held_out["test"]
+    found["metrics"] = trainer.evaluate(test)
+    found["predicted"], found["labels"], _ = trainer.predict(test)
+    found["true_labels"] = np.array(test.labels)
     model = trainer.accelerator.unwrap_model(trainer.model).eval()
     with torch.no_grad():
-        found["expected"] = model(**collate(splits["test"].batch(np.arange(len(splits["test"]))))).logits.numpy()
+        found["expected"] = model(**collate(test.batch(np.arange(len(test))))).logits.numpy()
 
     trainer, _ = make_trainer(folder, "--pooling=max_mean", "--adversarial_norm=0.1")
     trainer.model.double()
