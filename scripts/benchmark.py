@@ -7,6 +7,7 @@ python scripts/benchmark.py score   --data_files data/sentiment140-subset.csv --
 python scripts/benchmark.py startup --model runs/tutorial
 python scripts/benchmark.py growth  --data_files data/sentiment140-subset.csv --model runs/tutorial
 python scripts/benchmark.py processes
+python scripts/benchmark.py streaming --data_files data/train-00000-of-00001.parquet
 
 Prints tables and writes them to runs/benchmarks as Markdown and JSON. The model must have been exported with
 scripts/export_onnx.py. Peers need the extra: pip install -e ".[train,onnx,benchmark]".
@@ -52,6 +53,7 @@ from hf_brnn.training import build_trainer, collate, has_bf16, parse_arguments, 
 
 SCRIPTS = Path(__file__).parent
 TUTORIAL = SCRIPTS.parent / "configs" / "tutorial.yaml"
+SENTIMENT140 = SCRIPTS.parent / "configs" / "sentiment140.yaml"
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "tensorflow", "keras", "fasttext-community")
 
 
@@ -481,6 +483,26 @@ def benchmark_ablation(args: argparse.Namespace) -> dict[str, Table]:
         return ablation_table(args, Path(folder))
 
 
+def benchmark_streaming(args: argparse.Namespace) -> dict[str, Table]:
+    """One epoch of a tiny model over the files, once and ten times over."""
+    tiny = ("--embedding_size", 8, "--hidden_size", 8, "--per_device_train_batch_size", 4096, "--num_train_epochs", 1)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for copies in (1, 10):
+            command = [sys.executable, SCRIPTS / "train.py", "--config", SENTIMENT140, "--streaming", *tiny]
+            command += [
+                "--test_size",
+                0,
+                "--output_dir",
+                Path(folder) / "run",
+                "--data_files",
+                *args.data_files * copies,
+            ]
+            elapsed, memory = run_measured(list(map(str, command)))
+            rows.append({"files, times over": copies, "seconds": elapsed, "peak MiB": memory})
+    return {"A training of one epoch, from a stream": rows}
+
+
 def benchmark_processes(args: argparse.Namespace) -> dict[str, Table]:
     return process_tables(args.rounds, args.steps)
 
@@ -493,6 +515,7 @@ BENCHMARKS = {
     "startup": benchmark_startup,
     "growth": benchmark_growth,
     "processes": benchmark_processes,
+    "streaming": benchmark_streaming,
 }
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from pathlib import PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
@@ -253,15 +254,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def tree(self, repo_id, revision, folder):
         if commit := self.commit_of(repo_id, revision):
-            entries = []
+            is_deep = parse_qs(urlsplit(self.path).query).get("recursive") == ["true"]
+            found = {}
             for name, content in commit.files.items():
-                if name.startswith(f"{folder}/" if folder else ""):
-                    entry = {"type": "file", "path": name, "size": len(content), "oid": git_oid(content)}
-                    if name.endswith(LFS_SUFFIXES):
-                        sha256 = hashlib.sha256(content).hexdigest()
-                        entry["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 130}
-                    entries.append(entry)
-            self.send_json(entries)
+                for path in [PurePosixPath(name), *PurePosixPath(name).parents][:-1]:
+                    above = [str(parent) for parent in path.parents]
+                    if (folder or ".") in above if is_deep else above[0] == (folder or "."):
+                        found[str(path)] = describe(name, content) if str(path) == name else describe_folder(path)
+            self.send_json(list(found.values()))
+
+    def paths_info(self, repo_id, revision):
+        if commit := self.commit_of(repo_id, revision):
+            paths = parse_qs(self.body.decode())["paths"]
+            files = [describe(path, commit.files[path]) for path in paths if path in commit.files]
+            folders = [path for path in paths if any(name.startswith(f"{path}/") for name in commit.files)]
+            self.send_json(files + list(map(describe_folder, folders)))
 
     def resolve(self, repo_id, revision, name):
         commit = self.commit_of(repo_id, revision)
@@ -285,12 +292,24 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, content, headers)
 
 
+def describe(name, content):
+    entry = {"type": "file", "path": name, "size": len(content), "oid": git_oid(content)}
+    if name.endswith(LFS_SUFFIXES):
+        sha256 = hashlib.sha256(content).hexdigest()
+        entry["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 130}
+    return entry
+
+
+def describe_folder(path):
+    return {"type": "directory", "path": str(path), "oid": git_oid(str(path).encode())}
+
+
 def git_oid(content):
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-REPO = r"((?:spaces/)?[\w.-]+/[\w.-]+)"
-API = rf"/api/(?:models/|(?=spaces/)){REPO}"
+REPO = r"((?:spaces/|datasets/)?[\w.-]+/[\w.-]+)"
+API = rf"/api/(?:models/|(?=spaces/|datasets/)){REPO}"
 ROUTES = (
     ("GET", r"/api/whoami-v2", Handler.whoami),
     ("POST", r"/api/validate-yaml", Handler.validate_yaml),
@@ -303,5 +322,6 @@ ROUTES = (
     ("GET", rf"{API}/refs", Handler.refs),
     ("GET", rf"{API}(?:/revision/([^/]+))?", Handler.info),
     ("GET", rf"{API}/tree/([^/]+)(?:/(.+))?", Handler.tree),
+    ("POST", rf"{API}/paths-info/([^/]+)", Handler.paths_info),
     (("GET", "HEAD"), rf"/{REPO}/resolve/([^/]+)/(.+)", Handler.resolve),
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY, run_python, train
+from hub_server import Repository
 
 from hf_brnn.batching import NO_LABEL
 from hf_brnn.data import DataArguments, load_rows, text_key
@@ -249,3 +250,25 @@ def test_two_processes_train_from_a_stream(tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["rows"] == pytest.approx(179, rel=0.2)
     assert metrics["history"][-1]["accuracy"] > 0.6
+
+
+def test_a_data_set_on_the_hub_is_streamed_and_pinned(server, tmp_path):
+    """The repository holds the sample in two shards; a later commit holds other rows."""
+    rows = pd.read_csv(REPOSITORY / "hf_brnn" / "sample" / "tweets.csv")
+    files = {f"data/train-0000{i}-of-00002.parquet": rows[i::2].to_parquet() for i in range(2)}
+    repository = server.repositories["datasets/alice/tweets"] = Repository(private=False)
+    pinned = repository.add_commit("main", "first", files | {"README.md": b""})
+    repository.add_commit("main", "second", {"data/train-00000-of-00001.parquet": rows[:100].to_parquet()})
+    read = f"""
+from hf_brnn.data import DataArguments, read_rows
+for streaming in (True, False):
+    for revision in ({pinned!r}, None):
+        args = DataArguments("alice/tweets", dataset_revision=revision, streaming=streaming)
+        print(sum(len(chunk) for chunk in read_rows(args)))
+"""
+    assert run_python("-c", read).stdout.split() == ["1792", "100", "1792", "100"]
+
+    arguments = ("--dataset_name", "alice/tweets", "--dataset_revision", pinned)
+    process = train(tmp_path / "run", *arguments, "--streaming", "--num_train_epochs", 1)
+    assert "rows     1,792 (" in process.stdout
+    assert "alice/tweets" in (tmp_path / "run" / "README.md").read_text()
