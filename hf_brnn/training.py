@@ -30,6 +30,7 @@ from transformers import (
     HfArgumentParser,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    ProgressCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -469,6 +470,15 @@ class BrnnTrainer(Trainer):
             return clip_grad_norm(model.parameters(), math.inf)
         return super()._get_grad_norm(model, grad_norm)
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains, and takes the progress bar off the screen also where an error ends it: the error is the last line."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, ProgressCallback) and callback.training_bar is not None:
+                    callback.training_bar.close()
+
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Raises:
         NonFiniteError: The loss of this step, on a GPU of one of the last 50, is no number.
@@ -637,6 +647,13 @@ class StopOnSignal(TrainerCallback):
             self.signal = next(filter(None, signals), None)
         if self.signal:
             control.should_save = control.should_training_stop = True
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.signal and state.epoch and state.epoch % 1:
+            # The epoch goes on when the run does: it is not to be logged, evaluated and saved as if it were complete.
+            control.should_log = control.should_evaluate = control.should_save = False
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

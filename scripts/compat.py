@@ -87,10 +87,11 @@ def use(model: object, **environment: str) -> dict:
 def compare(expected: dict, found: dict, source: str) -> None:
     assert found["input_ids"] == expected["input_ids"], "other token ids"
     assert found["labels"] == expected["labels"], "other labels"
-    for name in ("logits", "onnx_logits"):
+    # One of the texts has 10,000 words: their mean in single precision is as far apart in ONNX Runtime and torch.
+    for name, limit in (("logits", 1e-5), ("onnx_logits", 1e-4)):
         if name in found:
             difference = np.abs(np.subtract(found[name], expected["logits"])).max()
-            assert difference < 1e-5, f"{name} differ by {difference}"
+            assert difference < limit, f"{name} differ by {difference}"
             print(
                 f"transformers {found['transformers']}, from {source}: {found['tokenizer_class']}, the same token ids "
                 f"and labels, {name} within {difference:.1e} of transformers {expected['transformers']}"

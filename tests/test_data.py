@@ -1,4 +1,6 @@
 import logging
+from array import array
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -133,7 +135,10 @@ def test_an_unreachable_hub_names_two_ways_on(monkeypatch):
 
 
 def make_rows(texts):
-    return LabelledRows(columns=["text", "label"], texts=texts, labels=[i % 2 for i in range(len(texts))])
+    labels = [i % 2 for i in range(len(texts))]
+    places = {"sources": [("a.csv", "line")], "source_ids": array("i", [0] * len(texts))}
+    numbers = array("q", range(2, len(texts) + 2))
+    return LabelledRows(["text", "label"], texts, labels, numbers=numbers, **places)
 
 
 def test_the_tutorials_split_is_had_exactly():
@@ -191,11 +196,11 @@ def test_a_split_that_leaves_no_rows_is_refused():
 
 def test_the_summary_shows_columns_rows_classes_first_rows_and_lengths():
     rows = make_rows([f"some text {i}" for i in range(10)])
-    splits = split_rows(rows, DataArguments())
-    summary = describe(rows, splits, np.array([3, 3, 9]), DataArguments(max_length=8))
+    sizes = {"train": 8, "validation": 0, "test": 2}
+    summary = describe(rows, sizes, Counter(rows.labels), np.array([3, 3, 9]), DataArguments(max_length=8))
     parts = (
         "text, label",
-        "10 (train",
+        "10 (train 8, test 2)",
         "NEGATIVE 5, POSITIVE 5",
         "some text 4",
         "mean 5.0",

@@ -244,6 +244,6 @@ def requirements(space):
 
 def test_what_cannot_be_served_is_named(tmp_path):
     process = run_python("scripts/demo.py", tmp_path / "none", check=False)
-    assert f"{tmp_path / 'none'}: no saved folder" in process.stderr
+    assert f"{tmp_path / 'none'} is no saved folder" in process.stderr
     process = run_python("scripts/demo.py", "--space", tmp_path, check=False)
     assert f"{tmp_path}: is there already" in process.stderr

@@ -181,7 +181,7 @@ def test_folders_that_do_not_fit_are_named(source, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--model", "runs/nowhere"), "runs/nowhere/onnx/model_quantized.onnx: no such file."),
+        (("--model", "runs/nowhere"), "runs/nowhere is no saved folder: it has no config.json."),
         (("--engine", "local"), "--workers is for --engine ray"),
         (("--workers", "0"), "--workers must be 1 or more"),
     ],
