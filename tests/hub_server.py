@@ -254,7 +254,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def tree(self, repo_id, revision, folder):
         if commit := self.commit_of(repo_id, revision):
-            is_deep = parse_qs(urlsplit(self.path).query).get("recursive") == ["true"]
+            is_deep = parse_qs(urlsplit(self.path).query.lower()).get("recursive") == ["true"]
             found = {}
             for name, content in commit.files.items():
                 for path in [PurePosixPath(name), *PurePosixPath(name).parents][:-1]:

@@ -200,7 +200,7 @@ def test_a_process_that_raises_ends_the_launch_with_its_traceback(tmp_path):
 
 
 def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):
-    sizes = ("--num_train_epochs", 12, "--per_device_train_batch_size", 7, "--early_stopping_patience", 12)
+    sizes = ("--num_train_epochs", 6, "--per_device_train_batch_size", 7, "--early_stopping_patience", 6)
     arguments = ("--num_processes", 2, "scripts/train.py", *SHORT, *sizes)
     launch(tmp_path / "whole", *arguments, "--output_dir", tmp_path / "whole" / "run").succeed()
 
