@@ -61,6 +61,7 @@ STREAM_PLAN = "stream.json"
 SUMMARY = "summary.txt"
 # Parameters of glibc's mallopt, as in its malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # Arguments that name folders and accounts, or say how a run was started and where it went: with those of `hub_`, they
 # are no part of a configuration that others use.
 LOCAL_ARGUMENTS = ("output_dir", "logging_dir", "run_name", "resume_from_checkpoint", "push_to_hub")
@@ -619,19 +620,25 @@ class Stopped(SystemExit):
 
 class StopOnSignal(TrainerCallback):
     """Ends a run on SIGINT (Ctrl-C) or SIGTERM: while it steps, after the step and with a checkpoint; while it reads
-    or saves, at once, and when the same signal comes again."""
+    or saves, at once, and when the same signal comes again.
+
+    accelerate's launcher may end without passing a signal on: Linux then sends SIGTERM to the processes it started.
+    """
 
     def __init__(self) -> None:
         self.signal: Optional[int] = None
         self._is_training = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._receive)
+        if sys.platform == "linux" and "ACCELERATE_MIXED_PRECISION" in os.environ:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def _receive(self, number: int, frame: Any) -> None:
-        if not self._is_training or self.signal == number:
+        if self.signal not in (None, number):  # that of the launcher's end, after Ctrl-C ended it too
+            return
+        is_second, self.signal = self.signal == number, number
+        if is_second or not self._is_training:
             raise Stopped(number)
-        if self.signal is None:
-            self.signal = number
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

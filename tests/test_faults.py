@@ -11,6 +11,7 @@ import time
 from itertools import product
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
@@ -110,6 +111,22 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
     assert not (tmp_path / "run").exists()
     train(tmp_path / "run", *ARGUMENTS, "--resume_from_checkpoint")
     assert weights_of(tmp_path / "run") == weights_of(whole)
+
+
+def test_the_training_stops_when_its_launcher_is_ended(tmp_path):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "scripts/train.py", "--output_dir", tmp_path / "run"]
+    command += [*ARGUMENTS, "--num_train_epochs=100"]
+    with (tmp_path / "errors").open("w") as errors:
+        launcher = psutil.Popen(list(map(str, command)), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=errors)
+    while not checkpoints_of(tmp_path / "run"):
+        assert launcher.is_running()
+        time.sleep(0.05)
+    processes = launcher.children(recursive=True)
+    launcher.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive
+    last_line = (tmp_path / "errors").read_text().splitlines()[-1]
+    assert last_line.startswith(f"Stopped by SIGTERM. {checkpoints_of(tmp_path / 'run')[-1]} is the last checkpoint")
 
 
 def test_a_signal_before_the_training_ends_the_run_at_once(tmp_path):
