@@ -14,11 +14,11 @@ import benchmark_peers as peers
 import numpy as np
 import pandas as pd
 
+from hf_brnn.arguments import parse_arguments
 from hf_brnn.behaviour import behaviour_table
 from hf_brnn.data import LabelledRows, load_rows, split_rows
 from hf_brnn.metrics import TextClassificationMetrics
 from hf_brnn.scoring import TorchClassifier
-from hf_brnn.training import parse_arguments
 
 TRAIN = Path(__file__).parent / "train.py"
 METRICS = ("accuracy", "macro_f1", "calibration_error")

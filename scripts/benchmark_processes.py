@@ -17,8 +17,10 @@ import numpy as np
 from transformers import TrainerCallback
 
 from hf_brnn import BrnnForSequenceClassification
+from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import WINDOW_BATCHES, TokenizedTexts
-from hf_brnn.training import BrnnTrainer, parse_arguments, prepare_cpu
+from hf_brnn.processor import prepare_cpu
+from hf_brnn.training import BrnnTrainer
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 ARGUMENTS = (

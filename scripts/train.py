@@ -15,6 +15,7 @@ import pandas as pd
 import transformers
 from torch.distributed.elastic.multiprocessing.errors import record
 
+from hf_brnn.arguments import Arguments, parse_arguments
 from hf_brnn.calibration import fit_temperature, fold_temperature
 from hf_brnn.checkpoints import (
     DATA_FOLDER,
@@ -33,22 +34,10 @@ from hf_brnn.hub import (
     push_folder,
     save_folder,
 )
-from hf_brnn.training import (
-    Arguments,
-    BrnnTrainer,
-    NonFiniteError,
-    PreparedData,
-    StopOnSignal,
-    Stopped,
-    assumed_watts,
-    build_trainer,
-    describe_processor,
-    epoch_history,
-    measure,
-    parse_arguments,
-    prepare_cpu,
-    prepare_data,
-)
+from hf_brnn.interruption import StopOnSignal, Stopped
+from hf_brnn.preparation import PreparedData, prepare_data
+from hf_brnn.processor import assumed_watts, describe_processor, prepare_cpu
+from hf_brnn.training import BrnnTrainer, NonFiniteError, build_trainer, epoch_history, measure
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 

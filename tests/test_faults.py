@@ -16,10 +16,12 @@ import pytest
 from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
 
+from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import TokenizedTexts
 from hf_brnn.checkpoints import DATA_FOLDER, find_problem
 from hf_brnn.data import SAMPLE_FILE
-from hf_brnn.training import NonFiniteError, build_trainer, parse_arguments, prepare_data
+from hf_brnn.preparation import prepare_data
+from hf_brnn.training import NonFiniteError, build_trainer
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.

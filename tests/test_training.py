@@ -16,17 +16,13 @@ from conftest import REPOSITORY, run_python, train
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import LengthGroupedSampler
 from hf_brnn.data import load_rows, split_rows
+from hf_brnn.preparation import prepare_data
+from hf_brnn.processor import describe_processor
 from hf_brnn.scoring import TorchClassifier
-from hf_brnn.training import (
-    build_trainer,
-    collate,
-    describe_processor,
-    epoch_history,
-    parse_arguments,
-    prepare_data,
-)
+from hf_brnn.training import build_trainer, collate, epoch_history
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
@@ -106,7 +102,8 @@ def test_there_are_no_more_threads_than_cores_that_the_process_may_use(tmp_path)
     code = f"""
 import os
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-from hf_brnn.training import BrnnTrainingArguments, describe_processor, prepare_cpu
+from hf_brnn.arguments import BrnnTrainingArguments
+from hf_brnn.processor import describe_processor, prepare_cpu
 training_args = BrnnTrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True)
 prepare_cpu(training_args)
 print(describe_processor(training_args))

@@ -11,8 +11,11 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
+from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import TokenizedTexts
-from hf_brnn.training import build_trainer, collate, parse_arguments, prepare_cpu, prepare_data
+from hf_brnn.preparation import prepare_data
+from hf_brnn.processor import prepare_cpu
+from hf_brnn.training import build_trainer, collate
 
 QUICKSTART = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 STEP_SIZE = 64

@@ -1,0 +1,43 @@
+"""The processor that a training runs on: how it is set up, what it is called, what power it is taken to draw."""
+
+import ctypes
+import os
+import sys
+
+import joblib
+import torch
+
+from .arguments import BrnnTrainingArguments, resolved_precision
+
+# Parameters of glibc's mallopt, as in its malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
+    """Sets up a training on CPUs.
+
+    The cores that this run may use are shared among its processes; `accelerate launch` alone gives each of them one
+    thread, and more threads than cores would wait for each other most of the time. glibc keeps more of the memory that
+    a step frees; by default it gives large blocks back, to have them from the system page by page in the next step.
+    """
+    if training_args.device.type == "cpu":
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        torch.set_num_threads(max(1, joblib.cpu_count() // processes))
+        if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+            libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes
+            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def describe_processor(training_args: BrnnTrainingArguments) -> str:
+    """What the training runs on, in which precision."""
+    if training_args.device.type == "cuda":
+        processor = torch.cuda.get_device_name()
+    else:
+        processor = f"{torch.get_num_threads()} threads of {torch.cpu.get_capabilities().get('cpu_name', 'a CPU')}"
+    return f"{training_args.world_size} x {processor}, {resolved_precision(training_args)}"
+
+
+def assumed_watts(training_args: BrnnTrainingArguments) -> int:
+    """The power of all devices: 10 W for a CPU thread, 700 W (the limit of an H100 or H200) for a GPU."""
+    device = 10 * torch.get_num_threads() if training_args.device.type == "cpu" else 700 * max(1, training_args.n_gpu)
+    return training_args.world_size * device
