@@ -69,7 +69,8 @@ def checkpoint_to_resume(training_args: TrainingArguments) -> Optional[str]:
     Raises:
         FileExistsError: Without that argument, there are checkpoints of a run that did not end.
         FileNotFoundError: There is no such checkpoint, or no run that was interrupted.
-        ValueError: The checkpoint that the argument names is not whole, or machines hold different ones.
+        ValueError: The checkpoint that the argument names is not whole, machines hold different ones, or the checkpoint
+            was saved by another number of processes.
     """
     wanted = training_args.resume_from_checkpoint
     folder = Path(training_args.output_dir)
@@ -85,6 +86,7 @@ def checkpoint_to_resume(training_args: TrainingArguments) -> Optional[str]:
             raise FileNotFoundError(f"There is no checkpoint {wanted}: name a folder, or start without it.")
         if problem := find_problem(Path(wanted)):
             raise ValueError(f"{wanted} is not whole: {problem}. Name an earlier one.")
+        _check_processes(Path(wanted), training_args)
         return wanted
     if not (folder / DATA_FOLDER).is_dir():
         raise FileNotFoundError(f"There is no interrupted run in {folder}: start without --resume_from_checkpoint.")
@@ -100,12 +102,27 @@ def checkpoint_to_resume(training_args: TrainingArguments) -> Optional[str]:
             f"{folder} is not the same on all machines, the last checkpoints are {names}: remove those that not all of "
             "them have."
         )
+    if checkpoint:
+        _check_processes(Path(checkpoint), training_args)
     if training_args.process_index == 0:
         if checkpoint:
             logger.info("Going on from %s.", checkpoint)
         else:
             logger.warning("%s holds no whole checkpoint: the run starts at its beginning.", folder)
     return checkpoint
+
+
+def _check_processes(checkpoint: Path, training_args: TrainingArguments) -> None:
+    processes = training_args.world_size
+    expected = {"rng_state.pth"} if processes == 1 else {f"rng_state_{index}.pth" for index in range(processes)}
+    found = {path.name for path in checkpoint.glob("rng_state*.pth")}
+    if training_args.save_on_each_node:  # a machine has the files of its own processes
+        expected &= {"rng_state.pth", f"rng_state_{training_args.process_index}.pth"}
+        found &= expected
+    if found != expected:
+        raise ValueError(
+            f"{checkpoint} was saved by another number of processes than {processes}: start as many again."
+        )
 
 
 def find_problem(checkpoint: Path) -> Optional[str]:

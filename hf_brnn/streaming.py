@@ -179,10 +179,13 @@ class StreamedTexts:
         rows = self._rows_of_step(epoch, place // (self.batch_size * self.processes))
         return self._tokenized.batch(rows)
 
-    def rows_of_step(self, epoch: int, step: int) -> LabelledRows:
-        """What this process reads in a step of an epoch."""
-        rows = self._rows_of_step(epoch, step)
-        return self._block.select(rows[rows >= 0].tolist())
+    def rows_of_batches(self, epoch: int, start: int, end: int) -> LabelledRows:
+        """What this process reads in its batches from `start` to `end` of an epoch."""
+        read = LabelledRows()
+        for step in range(start, min(end, self.steps)):
+            rows = self._rows_of_step(epoch, step)
+            read.extend(self._block.select(rows[rows >= 0].tolist()))
+        return read
 
     def _rows_of_step(self, epoch: int, step: int) -> np.ndarray:
         """Makes the block of the step the one at hand; returns its rows there, -1 for what fills the batch."""

@@ -136,13 +136,19 @@ class BrnnTrainer(Trainer):
         """Where the rows of a step come from: file, line or row. With streaming, those of this process alone."""
         epoch, step = divmod(step, math.ceil(len(self._sampler) / self._step_size))
         if isinstance(self.train_dataset, StreamedTexts):
-            places = places_of(self.train_dataset.rows_of_step(epoch, step))
+            batches = self.args.gradient_accumulation_steps
+            places = places_of(self.train_dataset.rows_of_batches(epoch, step * batches, (step + 1) * batches))
         else:
             self._sampler.set_epoch(epoch)
             rows = [row for row in list(self._sampler)[step * self._step_size :][: self._step_size] if row >= 0]
             places = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS).take(rows)
         numbers = places.to_pandas().groupby("source", observed=True).number
         return "Its rows: " + "; ".join(f"{source} {', '.join(map(str, part))}" for source, part in numbers) + "."
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Returns when all processes have saved theirs: what is written last, trainer_state.json, is of a whole one."""
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Saves a checkpoint of finite weights, whole or not at all; only then are earlier ones removed."""

@@ -201,6 +201,16 @@ def test_the_checkpoint_that_the_argument_names_must_be_whole(copied):
     assert process.stderr == f"{checkpoint} is not whole: it has no model.safetensors. Name an earlier one.\n"
 
 
+def test_a_checkpoint_of_another_number_of_processes_is_refused(copied):
+    checkpoint = checkpoints_of(copied)[-1]
+    for name in ("rng_state_0.pth", "rng_state_1.pth"):
+        shutil.copy(checkpoint / "rng_state.pth", checkpoint / name)
+    (checkpoint / "rng_state.pth").unlink()
+    process = train(copied, *ARGUMENTS, "--resume_from_checkpoint", check=False)
+    assert process.stderr == (f"{checkpoint} was saved by another number of processes than 1: start as many again.\n")
+    assert checkpoint.exists()
+
+
 def test_a_full_disk_leaves_what_was_saved_before(saved_folder, tmp_path):
     """A tmpfs with room for the earlier folder, the data and one or two checkpoints."""
     disk = tmp_path / "disk"

@@ -122,7 +122,7 @@ def test_the_middle_of_an_epoch_is_the_same_without_what_came_before(shards):
 def test_the_rows_of_a_step_are_named_by_file_and_number(shards):
     stream, _, tokenizer = open_stream(arguments(shards))
     batch = read_epoch(stream, 0)[30]
-    rows = stream.rows_of_step(0, 30)
+    rows = stream.rows_of_batches(0, 30, 31)
     texts = {
         name: pd.read_csv(shards / name).text.tolist() if name.endswith(".csv")
         else pd.read_parquet(shards / name).text.tolist() if name.endswith(".parquet")
