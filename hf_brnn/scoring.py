@@ -19,7 +19,6 @@ class TorchClassifier:
     Args:
         model: A saved folder, or a model id on the Hub.
         batch_size: Number of texts that are scored at once.
-
         revision: Branch, tag or commit of a model on the Hub.
 
     Raises:

@@ -71,8 +71,8 @@ def new_tokenizer(shows_names: bool = False) -> Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 1) -> PreTrainedTokenizerFast:
-    """Learns the most frequent words of `texts`. A word that they have at least as often as an @name is a user's name
-    and stays unknown.
+    """Learns the most frequent words of `texts`. A word that stands at least as often behind an @ as alone is a user's
+    name and stays unknown.
 
     Args:
         texts: The training texts, and no others.

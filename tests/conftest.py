@@ -9,6 +9,8 @@ from hub_server import HubServer
 from playwright.sync_api import sync_playwright
 
 REPOSITORY = Path(__file__).parent.parent
+# Arguments of a training of a second or two.
+SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
 
 
 def pytest_configure(config):

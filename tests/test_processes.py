@@ -12,13 +12,12 @@ import psutil
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
-from conftest import REPOSITORY
+from conftest import REPOSITORY, SHORT
 from safetensors.torch import load_file
 
 from hf_brnn.arguments import parse_arguments
 
 ACCELERATE = REPOSITORY / "configs" / "accelerate"
-SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
 
 
 class Launch:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, run_python, train
+from conftest import REPOSITORY, SHORT, run_python, train
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -25,7 +25,6 @@ from hf_brnn.scoring import TorchClassifier
 from hf_brnn.training import build_trainer, collate, epoch_history
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
-SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
 
 
 def digest(folder):
