@@ -385,7 +385,7 @@ def describe(
         rows: The first rows of the source, or all, and what was left out of all.
         sizes: Number of rows by part.
         classes: Number of rows by class id.
-        lengths: Numbers of tokens of the training part; with `streaming`, of the rows that a process reads ahead.
+        lengths: Numbers of tokens of the training part; with `streaming`, of `rows`.
         args: Names of the classes, the length that texts are cut to.
     """
     cut = int((lengths > args.max_length).sum())
@@ -397,7 +397,7 @@ def describe(
             f"columns  {', '.join(rows.columns)}",
             f"rows     {classes.total():,} ({parts}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
             "classes  " + ", ".join(f"{name} {classes[index]:,}" for index, name in enumerate(args.class_names)),
-            f"tokens   {'of rows read ahead: ' if args.streaming else ''}mean {lengths.mean():.1f}, {percentiles}, "
+            f"tokens   {'of the first rows: ' if args.streaming else ''}mean {lengths.mean():.1f}, {percentiles}, "
             f"longest {lengths.max()}; {cut:,} texts cut to {args.max_length}",
             first.to_string(max_colwidth=80),
         )

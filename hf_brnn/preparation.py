@@ -3,12 +3,16 @@
 import hashlib
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Union
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch.distributed as dist
 from accelerate.utils import gather_object
 from transformers import PreTrainedTokenizerFast
 
@@ -22,6 +26,7 @@ TRAIN_ROWS = "train_rows.parquet"
 HELD_OUT = ("validation", "test")
 STREAM_PLAN = "stream.json"
 SUMMARY = "summary.txt"
+LONGEST_PREPARATION = timedelta(days=7)
 
 
 @dataclass
@@ -54,15 +59,15 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
         ValueError: The processes don't see the same data.
         What `load_rows`, `split_rows` and `train_tokenizer` raise.
     """
-    if training_args.should_save:
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        if data_args.streaming:
-            _write_stream(data_args, training_args, folder)
-        else:
-            _write_data(data_args, training_args, folder)
-    training_args.distributed_state.wait_for_everyone()
+    with _others_waiting(training_args):
+        if training_args.should_save:
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+            if data_args.streaming:
+                _write_stream(data_args, training_args, folder)
+            else:
+                _write_data(data_args, training_args, folder)
     _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     held_out = {
@@ -84,6 +89,19 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
     else:
         train = TokenizedTexts.load(folder / "train.arrow", tokenizer.pad_token_id)
     return PreparedData(tokenizer, train, held_out, (folder / SUMMARY).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _others_waiting(training_args: BrnnTrainingArguments) -> Iterator[None]:
+    """Holds the processes at the end of the block until the last of them is there, however long it works:
+    `ddp_timeout` is meant for steps."""
+    if training_args.world_size == 1:
+        yield
+        return
+    group = dist.new_group(timeout=LONGEST_PREPARATION, backend="gloo")
+    yield
+    dist.barrier(group)
+    dist.destroy_process_group(group)
 
 
 def seed_of_order(training_args: BrnnTrainingArguments) -> int:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import torch
+from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from transformers import (
     EarlyStoppingCallback,
@@ -20,7 +22,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
 from .arguments import BrnnTrainingArguments, ModelArguments
@@ -34,7 +36,7 @@ from .plots import plot_curves
 from .preparation import TRAIN_ROWS, PreparedData, places_of, seed_of_order
 from .streaming import StreamedTexts, StreamSampler
 
-GPU_CHECK_STEPS = 50
+LOSS_CHECK_STEPS = 50
 
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -43,6 +45,10 @@ def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 class NonFiniteError(FloatingPointError):
     """A training whose loss or weights are no finite numbers."""
+
+
+class LostProcessError(Exception):
+    """Another process of the training ended."""
 
 
 class SamplerEpoch(TrainerCallback):
@@ -73,7 +79,8 @@ class BrnnTrainer(Trainer):
         # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
         self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
         self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
-        self._bad_step = torch.full((), -1, device=self.args.device)
+        self._bad_step = torch.full((1,), -1, device=self.args.device)
+        self._checks_each_loss = self.args.device.type == "cpu" and self.args.world_size == 1
         self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         self._sampler: Union[LengthGroupedSampler, StreamSampler]
         if isinstance(self.train_dataset, StreamedTexts):
@@ -106,17 +113,50 @@ class BrnnTrainer(Trainer):
         return super()._get_grad_norm(model, grad_norm)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains, and takes the progress bar off the screen also where an error ends it: the error is the last line."""
+        """Trains, and takes the progress bar off the screen also where an error ends it: the error is the last line.
+
+        Raises:
+            NonFiniteError: The loss of a step or the weights at the end are no finite numbers.
+        """
         try:
-            return super().train(*args, **kwargs)
+            output = super().train(*args, **kwargs)
+            self._check_finite()
+            return output
         finally:
             for callback in self.callback_handler.callbacks:
                 if isinstance(callback, ProgressCallback) and callback.training_bar is not None:
                     callback.training_bar.close()
 
+    def _init_training_state(
+        self, max_steps: int, steps_per_epoch: int, epochs: int, checkpoint: Optional[str], trial: Any
+    ) -> tuple[int, int]:
+        """Gives the epochs that a checkpoint has behind it and the batches of its last one, as Trainer does. Early
+        stopping goes on counting where it was, and a training that had come to its end takes no further step."""
+        place = super()._init_training_state(max_steps, steps_per_epoch, epochs, checkpoint, trial)
+        if checkpoint is None:
+            return place
+        self._find_best_checkpoint(checkpoint)
+        is_over = self.state.global_step >= max_steps
+        for stopping in self.callback_handler.callbacks:
+            if isinstance(stopping, EarlyStoppingCallback):
+                saved = self.state.stateful_callbacks.setdefault(type(stopping).__name__, stopping.state())
+                stopping.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
+                is_over |= stopping.early_stopping_patience_counter >= stopping.early_stopping_patience
+        return (epochs, 0) if is_over else place
+
+    def _find_best_checkpoint(self, checkpoint: str) -> None:
+        """The best checkpoint is the one beside the others, also where their folder was moved. If it is gone, of which
+        Trainer warns, the best of those to come is chosen."""
+        best = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+        saved = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME)).best_model_checkpoint
+        if saved and best.is_dir():
+            self.state.best_model_checkpoint = str(best)
+        elif saved and self.state.best_model_checkpoint is None:
+            self.state.best_metric = self.state.best_global_step = None
+
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Raises:
-        NonFiniteError: The loss of this step, on a GPU of one of the last 50, is no number.
+        NonFiniteError: The loss of this step, on GPUs and several processes of one of the last 50, is no number.
         """
         if self.args.adversarial_norm:
             loss = self._adversarial_step(model, inputs, num_items_in_batch)
@@ -124,38 +164,49 @@ class BrnnTrainer(Trainer):
             loss = super().training_step(model, inputs, num_items_in_batch)
         is_first = (self._bad_step < 0) & ~loss.isfinite()
         self._bad_step = torch.where(is_first, self.state.global_step, self._bad_step)
-        if loss.device.type == "cpu" or self.state.global_step % GPU_CHECK_STEPS == 0:
+        if self._checks_each_loss or self.state.global_step % LOSS_CHECK_STEPS == 0:
             self._check_loss()
         return loss
 
     def _check_loss(self) -> None:
-        if (step := int(self._bad_step)) >= 0:
+        """All processes together: where one has no number, the others have none a step later."""
+        steps = self.accelerator.gather(self._bad_step)
+        if (steps >= 0).any():
+            step = int(steps[steps >= 0].min())
             raise NonFiniteError(f"The loss of step {step + 1} is no finite number. {self._places_of_step(step)}")
 
+    def _check_finite(self) -> None:
+        self._check_loss()
+        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+            step = self.state.global_step
+            raise NonFiniteError(f"Step {step} made weights infinite. {self._places_of_step(step - 1)}")
+
     def _places_of_step(self, step: int) -> str:
-        """Where the rows of a step come from: file, line or row. With streaming, those of this process alone."""
+        """Where the rows of a step, those of all processes, come from: file, line or row."""
         epoch, step = divmod(step, math.ceil(len(self._sampler) / self._step_size))
         if isinstance(self.train_dataset, StreamedTexts):
             batches = self.args.gradient_accumulation_steps
-            places = places_of(self.train_dataset.rows_of_batches(epoch, step * batches, (step + 1) * batches))
+            rows = self.train_dataset.rows_of_batches(epoch, step * batches, (step + 1) * batches)
+            places = pd.concat(gather_object([places_of(rows).to_pandas()]))
         else:
             self._sampler.set_epoch(epoch)
-            rows = [row for row in list(self._sampler)[step * self._step_size :][: self._step_size] if row >= 0]
-            places = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS).take(rows)
-        numbers = places.to_pandas().groupby("source", observed=True).number
+            indices = [row for row in list(self._sampler)[step * self._step_size :][: self._step_size] if row >= 0]
+            table = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS)
+            places = table.take(indices).to_pandas()
+        numbers = places.groupby("source", observed=True).number
         return "Its rows: " + "; ".join(f"{source} {', '.join(map(str, part))}" for source, part in numbers) + "."
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Returns when all processes have saved theirs: what is written last, trainer_state.json, is of a whole one."""
         super()._save_rng_state(output_dir)
-        self.accelerator.wait_for_everyone()
+        try:
+            self.accelerator.wait_for_everyone()
+        except RuntimeError as error:
+            raise LostProcessError(f"Another process ended before {output_dir} was saved.") from error
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Saves a checkpoint of finite weights, whole or not at all; only then are earlier ones removed."""
-        self._check_loss()
-        if not all(parameter.isfinite().all() for parameter in model.parameters()):
-            step = self.state.global_step
-            raise NonFiniteError(f"Step {step} made weights infinite. {self._places_of_step(step - 1)}")
+        self._check_finite()
         checkpoint = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
@@ -238,7 +289,13 @@ class BrnnTrainer(Trainer):
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
         """Gives the rows back in the order of the data set, not of their lengths. The loss is the mean over its rows,
-        of which Trainer counts some twice where they don't fill the last batches."""
+        of which Trainer counts some twice where they don't fill the last batches.
+
+        Raises:
+            NonFiniteError: It is an evaluation within a training whose loss or weights are no finite numbers.
+        """
+        if self.is_in_train:
+            self._check_finite()
         output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         if output.predictions is None:
             return output
@@ -310,6 +367,8 @@ def build_trainer(
     if evaluated not in data.held_out and training_args.eval_strategy != "no":
         raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
     patience = training_args.early_stopping_patience
+    if patience is not None and training_args.eval_strategy == "no":
+        raise ValueError("early_stopping_patience needs evaluations: set eval_strategy to epoch or steps.")
     if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
         raise ValueError(
             "load_best_model_at_end and early_stopping_patience choose a model on a validation part: set "

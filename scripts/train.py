@@ -65,10 +65,11 @@ def main(argv: list[str]) -> None:
             run(arguments, folder, stop)
     except Stopped as stopped:
         if is_main:
-            print(f"Stopped by {stopped.name}. {describe_last_checkpoint(checkpoints)}", file=sys.stderr)
+            print(f"Stopped by {stopped.reason}. {describe_last_checkpoint(checkpoints)}", file=sys.stderr)
         raise
     except NonFiniteError as error:
-        sys.exit(f"{error} {describe_last_checkpoint(checkpoints)} Try a lower --learning_rate, or --precision fp32.")
+        left = describe_last_checkpoint(checkpoints)
+        sys.exit(f"{error} {left} Try a lower --learning_rate, or --precision fp32." if is_main else 1)
     except OSError as error:
         sys.exit(str(error))
 
@@ -97,10 +98,7 @@ def run(arguments: Arguments, folder: Path, stop: StopOnSignal) -> None:
     trainer.train(resume_from_checkpoint=checkpoint)
     save(arguments, folder, data, trainer, time.perf_counter() - start)
     if push_to_hub and is_main:
-        try:
-            print(f"Pushed {push_folder(folder, repo_id, *hub)}")
-        except PUSH_ERRORS as error:
-            sys.exit(f"{folder} was not pushed: {explain_push_error(error, repo_id)}")
+        push(folder, repo_id, *hub)
 
 
 def prepare(arguments: Arguments, checkpoint: Optional[str]) -> tuple[PreparedData, BrnnTrainer]:
@@ -149,6 +147,19 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
     print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")
     if has_logs:
         print(f"Logs are in {checkpoints}.")
+
+
+def push(folder: Path, repo_id: str, private: Optional[bool], revision: Optional[str], token: Optional[str]) -> None:
+    try:
+        print(f"Pushed {push_folder(folder, repo_id, private, revision, token)}")
+    except Stopped as stopped:
+        print(
+            f"Stopped by {stopped.reason}. {folder} is saved, but not pushed: scripts/push_to_hub.py does that.",
+            file=sys.stderr,
+        )
+        sys.exit(stopped.code)
+    except PUSH_ERRORS as error:
+        sys.exit(f"{folder} was not pushed: {explain_push_error(error, repo_id)}")
 
 
 if __name__ == "__main__":

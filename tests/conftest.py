@@ -1,10 +1,12 @@
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forks import run_in_fork
 from hub_server import HubServer
 from playwright.sync_api import sync_playwright
 
@@ -37,7 +39,26 @@ def run_python(*arguments, cwd=REPOSITORY, check=True, **environment):
 
 
 def train(output_dir, *arguments, check=True, **environment):
-    return run_python("scripts/train.py", "--output_dir", output_dir, *arguments, check=check, **environment)
+    """Trains in a process of its own: a fork of one that has the imports behind it, unless it is to have another
+    environment or Hub."""
+    arguments = ("--output_dir", output_dir, *arguments)
+    if environment or "HF_ENDPOINT" in os.environ:
+        return run_python("scripts/train.py", *arguments, check=check, **environment)
+    return run_in_fork("scripts/train.py", *arguments, check=check)
+
+
+def start_training(output_dir, *arguments):
+    """Starts a training and returns its process."""
+    command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
+    return subprocess.Popen(
+        list(map(str, command)),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell without job control starts its background processes with Ctrl-C switched off.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 @pytest.fixture(scope="session")

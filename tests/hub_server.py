@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
@@ -47,6 +48,7 @@ class HubServer(ThreadingHTTPServer):
     repositories: By id.
     requests: `method path` of all requests so far.
     broken: A pattern; the connection of a request that it matches is cut before an answer.
+    stalled: A pattern; a request that it matches gets no answer for a minute.
     """
 
     daemon_threads = True
@@ -57,6 +59,7 @@ class HubServer(ThreadingHTTPServer):
         self.objects = {}
         self.requests = []
         self.broken = None
+        self.stalled = None
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -86,6 +89,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
+        if self.server.stalled and re.search(self.server.stalled, f"{self.command} {self.path_only}"):
+            time.sleep(60)
         for method, pattern, handle in ROUTES:
             match = re.fullmatch(pattern, self.path_only)
             if match and self.command in method:

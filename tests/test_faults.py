@@ -1,5 +1,7 @@
 """What is left of a run that something ends: it is made to happen, to real processes."""
 
+import math
+import os
 import random
 import re
 import runpy
@@ -13,13 +15,24 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import REPOSITORY, run_python, train
+import torch
+import yaml
+from conftest import REPOSITORY, run_python, start_training, train
 from safetensors.torch import load_file
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
 
 from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import TokenizedTexts
-from hf_brnn.checkpoints import DATA_FOLDER, find_problem
+from hf_brnn.checkpoints import (
+    DATA_FOLDER,
+    checkpoint_to_resume,
+    describe_last_checkpoint,
+    find_problem,
+    remove_checkpoints,
+)
 from hf_brnn.data import SAMPLE_FILE
+from hf_brnn.interruption import StopOnSignal, Stopped
 from hf_brnn.preparation import prepare_data
 from hf_brnn.training import NonFiniteError, build_trainer
 
@@ -41,19 +54,6 @@ def checkpoints_of(folder):
     return sorted(Path(f"{folder}.checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
 
 
-def start(output_dir, *arguments):
-    command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
-    return subprocess.Popen(
-        list(map(str, command)),
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell without job control starts its background processes with Ctrl-C switched off.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-
-
 def wait_for_checkpoints(process, folder, count):
     while len([path for path in checkpoints_of(folder) if (path / "trainer_state.json").exists()]) < count:
         assert process.poll() is None, process.stderr.read()
@@ -72,7 +72,7 @@ def whole(tmp_path_factory):
 def interrupted(tmp_path_factory):
     """The folder of a run that was killed after its second checkpoint."""
     folder = tmp_path_factory.mktemp("interrupted") / "run"
-    process = start(folder, *ARGUMENTS)
+    process = start_training(folder, *ARGUMENTS)
     wait_for_checkpoints(process, folder, 2)
     process.kill()
     process.communicate()
@@ -100,7 +100,7 @@ def test_a_run_killed_20_times_gives_the_weights_of_one_that_was_not(whole, tmp_
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
-    process = start(tmp_path / "run", *ARGUMENTS)
+    process = start_training(tmp_path / "run", *ARGUMENTS)
     wait_for_checkpoints(process, tmp_path / "run", 1)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -115,27 +115,42 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
     assert weights_of(tmp_path / "run") == weights_of(whole)
 
 
-def test_the_training_stops_when_its_launcher_is_ended(tmp_path):
+@pytest.mark.parametrize("are_both_told", [False, True])
+def test_the_training_stops_when_its_launcher_is_ended(tmp_path, are_both_told):
+    """Also where a scheduler ends both at once: then the training is told twice."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "scripts/train.py", "--output_dir", tmp_path / "run"]
-    command += [*ARGUMENTS, "--num_train_epochs=100"]
+    command += ["--config", write_endless(tmp_path)]
     with (tmp_path / "errors").open("w") as errors:
         launcher = psutil.Popen(list(map(str, command)), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=errors)
-    while not checkpoints_of(tmp_path / "run"):
-        assert launcher.is_running()
+    while not re.search(r"\| [1-9]\d*/\d{7}", (tmp_path / "errors").read_text()):
+        assert launcher.poll() is None
         time.sleep(0.05)
     processes = launcher.children(recursive=True)
-    launcher.terminate()
+    for process in (*(processes if are_both_told else []), launcher):
+        process.terminate()
     _, alive = psutil.wait_procs(processes, timeout=30)
     assert not alive
+    (checkpoint,) = checkpoints_of(tmp_path / "run")
+    assert find_problem(checkpoint) is None
+    reason = "SIGTERM" if are_both_told else "the end of its launcher"
     last_line = (tmp_path / "errors").read_text().splitlines()[-1]
-    assert last_line.startswith(f"Stopped by SIGTERM. {checkpoints_of(tmp_path / 'run')[-1]} is the last checkpoint")
+    assert last_line.startswith(f"Stopped by {reason}. {checkpoint} is the last checkpoint")
+
+
+def write_endless(tmp_path):
+    """A configuration without evaluations, checkpoints and an end."""
+    config = tmp_path / "endless.yaml"
+    endless = {"num_train_epochs": 1_000_000, "eval_strategy": "no", "save_strategy": "no", "logging_strategy": "no"}
+    endless |= {"load_best_model_at_end": False, "disable_tqdm": False, "max_rows": 700}
+    config.write_text(yaml.safe_dump(endless), encoding="utf-8")
+    return config
 
 
 def test_a_signal_before_the_training_ends_the_run_at_once(tmp_path):
     rows = SAMPLE_FILE.read_text(encoding="utf-8").splitlines()
     file = tmp_path / "many.csv"
     file.write_text("\n".join([rows[0], *rows[1:] * 500]), encoding="utf-8")
-    process = start(tmp_path / "run", "--data_files", file)
+    process = start_training(tmp_path / "run", "--data_files", file)
     while not (tmp_path / "run.checkpoints" / DATA_FOLDER).exists():
         assert process.poll() is None
         time.sleep(0.01)
@@ -194,6 +209,216 @@ def test_a_checkpoint_is_known_not_to_be_whole(copied, name, damage):
     assert name in find_problem(checkpoint)
 
 
+def test_a_damaged_scaler_is_found_too(copied):
+    checkpoint = checkpoints_of(copied)[-1]
+    (checkpoint / "scaler.pt").write_bytes(b"")
+    assert "scaler.pt is damaged" in find_problem(checkpoint)
+
+
+def parsed(output_dir, *arguments):
+    argv = ["--output_dir", output_dir, "--use_cpu", "True", *arguments]
+    return parse_arguments(list(map(str, argv)), QUICKSTART)
+
+
+def test_what_is_later_than_the_checkpoint_that_is_named_is_set_aside(copied):
+    first, *later = checkpoints_of(copied)
+    checkpoints = Path(f"{copied}.checkpoints")
+    assert checkpoint_to_resume(parsed(checkpoints, "--resume_from_checkpoint", first).training) == str(first)
+    assert checkpoints_of(copied) == [first]
+    assert sorted(path.name for path in checkpoints.glob("later-*")) == sorted(f"later-{path.name}" for path in later)
+    remove_checkpoints(checkpoints)
+    assert not list(checkpoints.glob("*checkpoint*"))
+
+
+def test_a_checkpoint_of_another_folder_leaves_the_checkpoints_of_this_one(copied, interrupted):
+    checkpoint = checkpoints_of(interrupted)[0]
+    training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint", checkpoint).training
+    with pytest.raises(FileExistsError, match="run that did not end"):
+        checkpoint_to_resume(training_args)
+
+
+def test_a_run_killed_while_it_cleans_up_has_ended(copied, tmp_path, monkeypatch):
+    checkpoints = Path(f"{copied}.checkpoints")
+    removed = []
+    rmtree = shutil.rmtree
+
+    class KilledError(Exception):
+        pass
+
+    def remove_one(path):
+        if removed:
+            raise KilledError
+        removed.append(path)
+        rmtree(path)
+
+    for wanted in ([], ["--resume_from_checkpoint"]):
+        shutil.copytree(checkpoints, tmp_path / "again", dirs_exist_ok=True)
+        removed.clear()
+        monkeypatch.setattr("hf_brnn.checkpoints.shutil.rmtree", remove_one)
+        with pytest.raises(KilledError):
+            remove_checkpoints(tmp_path / "again")
+        monkeypatch.setattr("hf_brnn.checkpoints.shutil.rmtree", rmtree)
+        assert "its model is saved" in describe_last_checkpoint(tmp_path / "again")
+        training_args = parsed(tmp_path / "again", *wanted).training
+        if wanted:
+            with pytest.raises(FileNotFoundError, match="There is no interrupted run"):
+                checkpoint_to_resume(training_args)
+        else:
+            assert checkpoint_to_resume(training_args) is None
+        assert [path.name for path in (tmp_path / "again").iterdir()] in ([], ["run.lock"])
+
+
+def test_checkpoints_without_the_data_beside_them_are_those_of_an_interrupted_run(copied):
+    shutil.rmtree(Path(f"{copied}.checkpoints") / DATA_FOLDER)
+    training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint").training
+    assert checkpoint_to_resume(training_args) == str(checkpoints_of(copied)[-1])
+
+
+class EndedError(Exception):
+    pass
+
+
+class EndAfterSave(TrainerCallback):
+    """Ends a training after some checkpoints, without a word, as a kill does."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def on_save(self, args, state, control, **kwargs):
+        self.count -= 1
+        if not self.count:
+            raise EndedError
+
+
+def make_trainer(folder, *arguments):
+    small = ("--max_rows", 300, "--hidden_size", 8, "--embedding_size", 8, "--precision", "fp32")
+    is_patient = "--early_stopping_patience" not in arguments
+    arguments = parsed(folder, *small, *arguments)
+    if is_patient:
+        arguments.training.early_stopping_patience = None
+    data = prepare_data(arguments.data, arguments.training, folder / DATA_FOLDER)
+    return build_trainer(arguments.model, arguments.data, arguments.training, data)
+
+
+UNEVALUATED = ("--eval_strategy", "no", "--load_best_model_at_end", False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "saves"),
+    [
+        (("--learning_rate", 0, "--early_stopping_patience", 3), 2),
+        (("--learning_rate", 0, "--early_stopping_patience", 3), 4),
+        (("--max_steps", 10, "--save_strategy", "steps", "--save_steps", 5, *UNEVALUATED), 1),
+        (("--max_steps", 10, "--save_strategy", "steps", "--save_steps", 5, *UNEVALUATED), 2),
+    ],
+)
+def test_a_resumed_run_ends_where_one_that_nothing_ended_does(tmp_path, arguments, saves):
+    whole = make_trainer(tmp_path / "whole", *arguments)
+    whole.train()
+    ended = make_trainer(tmp_path / "run", *arguments)
+    ended.add_callback(EndAfterSave(saves))
+    with pytest.raises(EndedError):
+        ended.train()
+    resumed = make_trainer(tmp_path / "run", *arguments)
+    resumed.train(resume_from_checkpoint=get_last_checkpoint(tmp_path / "run"))
+    assert resumed.state.global_step == whole.state.global_step
+    assert resumed.state.epoch == whole.state.epoch
+    torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), atol=0, rtol=0)
+
+
+def test_the_best_checkpoint_is_found_where_the_folder_was_moved_to(tmp_path):
+    arguments = ("--learning_rate", 0, "--early_stopping_patience", 3)
+    ended = make_trainer(tmp_path / "run", *arguments)
+    ended.add_callback(EndAfterSave(4))
+    with pytest.raises(EndedError):
+        ended.train()
+    first = Path(ended.state.best_model_checkpoint)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    resumed = make_trainer(tmp_path / "moved", *arguments)
+    resumed.train(resume_from_checkpoint=get_last_checkpoint(tmp_path / "moved"))
+    assert resumed.state.best_model_checkpoint == str(tmp_path / "moved" / first.name)
+
+
+def test_without_the_best_checkpoint_the_best_of_those_to_come_counts(tmp_path):
+    arguments = ("--learning_rate", 0, "--early_stopping_patience", 3)
+    ended = make_trainer(tmp_path / "run", *arguments)
+    ended.add_callback(EndAfterSave(2))
+    with pytest.raises(EndedError):
+        ended.train()
+    shutil.rmtree(ended.state.best_model_checkpoint)
+    last = get_last_checkpoint(tmp_path / "run")
+    resumed = make_trainer(tmp_path / "run", *arguments)
+    resumed.train(resume_from_checkpoint=last)
+    assert Path(resumed.state.best_model_checkpoint).is_dir()
+    assert resumed.state.best_model_checkpoint != last
+
+
+class SendSignal(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+        self.saved = []
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step + 1 == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_save(self, args, state, control, **kwargs):
+        self.saved.append(state.global_step)
+
+
+@pytest.fixture
+def signals():
+    """Puts the handlers of signals back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+# 240 rows are 8 steps an epoch.
+@pytest.mark.parametrize("step", [9, 14, 16, 24])
+@pytest.mark.parametrize(
+    "arguments", [("--save_strategy", "steps", "--save_steps", 7, *UNEVALUATED), ("--save_strategy", "epoch")]
+)
+def test_a_stop_saves_its_step_once(tmp_path, signals, step, arguments):
+    """A second save of a step, if it failed, would take the first with it."""
+    stop, sender = StopOnSignal(), SendSignal(step)
+    trainer = make_trainer(tmp_path, "--num_train_epochs", 3, *arguments)
+    trainer.add_callback(stop)
+    trainer.add_callback(sender)
+    with pytest.raises(Stopped):
+        trainer.train()
+    assert sender.saved.count(step) == 1
+    assert sender.saved[-1] == step
+    assert len(sender.saved) == len(set(sender.saved))
+
+
+def test_the_same_signal_counts_as_another_after_a_while(signals, monkeypatch):
+    stop = StopOnSignal()
+    stop.on_train_begin(None, None, None)
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    monkeypatch.setattr("hf_brnn.interruption.SAME_SIGNAL_SECONDS", 0)
+    with pytest.raises(Stopped) as error:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert error.value.code == 143
+
+
+class MakeInfinite(TrainerCallback):
+    """Makes a weight infinite in the last step."""
+
+    def on_step_end(self, args, state, control, model, **kwargs):
+        if state.global_step == state.max_steps:
+            model.classifier.bias.data[0] = math.inf
+
+
+def test_weights_that_are_infinite_at_the_end_are_an_error(tmp_path):
+    trainer = make_trainer(tmp_path, "--max_steps", 3, "--save_strategy", "no", *UNEVALUATED)
+    trainer.add_callback(MakeInfinite())
+    with pytest.raises(NonFiniteError, match=r"Step 3 made weights infinite. Its rows: tweets.csv, line \d"):
+        trainer.train()
+
+
 def test_the_checkpoint_that_the_argument_names_must_be_whole(copied):
     checkpoint = checkpoints_of(copied)[-1]
     (checkpoint / "model.safetensors").unlink()
@@ -243,7 +468,7 @@ def test_a_full_disk_leaves_what_was_saved_before(saved_folder, tmp_path):
 
 
 def test_a_second_run_into_one_folder_is_refused_by_name_of_the_first(tmp_path):
-    first = start(tmp_path / "run", *ARGUMENTS)
+    first = start_training(tmp_path / "run", *ARGUMENTS)
     wait_for_checkpoints(first, tmp_path / "run", 1)
     second = train(tmp_path / "run", *ARGUMENTS, "--resume_from_checkpoint", check=False)
     assert second.returncode == 1
@@ -257,7 +482,7 @@ def test_a_second_run_into_one_folder_is_refused_by_name_of_the_first(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     config = tmp_path / "explode.yaml"
     config.write_text(
-        "learning_rate: 1.0e+30\nload_best_model_at_end: false\nsave_strategy: steps\nsave_steps: 1\n", encoding="utf-8"
+        "learning_rate: 3.0e+37\nload_best_model_at_end: false\nsave_strategy: steps\nsave_steps: 1\n", encoding="utf-8"
     )
     process = train(tmp_path / "run", "--config", config, check=False)
     assert process.returncode == 1
@@ -277,7 +502,7 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
     batches = []
     batch = TokenizedTexts.batch
     monkeypatch.setattr(TokenizedTexts, "batch", lambda self, rows: (batches.append(rows), batch(self, rows))[1])
-    argv = ["--output_dir", str(tmp_path), "--learning_rate", "1e30", "--max_rows", "100", "--use_cpu", "True"]
+    argv = ["--output_dir", str(tmp_path), "--learning_rate", "3e37", "--max_rows", "100", "--use_cpu", "True"]
     arguments = parse_arguments([*argv, "--per_device_train_batch_size", "8"], QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / DATA_FOLDER)
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
@@ -303,6 +528,7 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
         (["--vocab_size", "2"], "vocab_size is 2, but must be at least 3"),
         (["--cell_type", "gra"], "cell_type is 'gra'"),
         (["--recurrent_dropout", "1.5"], "recurrent_dropout is 1.5"),
+        (["--eval_strategy", "no", "--load_best_model_at_end", "False"], "early_stopping_patience needs evaluations"),
         (["--validation_size", "0"], "set validation_size, or switch them off"),
         (["--validation_size", "9999"], "validation_size is 9999"),
         (["--class_names", "one"], "class_names is ['one']"),
@@ -314,15 +540,10 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
         (["--max_length", "0"], "max_length is 0"),
     ],
 )
-def test_wrong_arguments_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch, capsys, arguments, message):
+def test_wrong_arguments_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch, signals, arguments, message):
     monkeypatch.chdir(tmp_path)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        main = runpy.run_path(str(REPOSITORY / "scripts" / "train.py"))["main"]
-        with pytest.raises(SystemExit) as error:
-            main(["--output_dir", "run", *arguments])
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    main = runpy.run_path(str(REPOSITORY / "scripts" / "train.py"))["main"]
+    with pytest.raises(SystemExit) as error:
+        main(["--output_dir", "run", *arguments])
     assert message in str(error.value.code)
     assert not (tmp_path / "run").exists()

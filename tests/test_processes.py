@@ -16,6 +16,7 @@ from conftest import REPOSITORY, SHORT
 from safetensors.torch import load_file
 
 from hf_brnn.arguments import parse_arguments
+from hf_brnn.checkpoints import find_problem
 
 ACCELERATE = REPOSITORY / "configs" / "accelerate"
 
@@ -189,13 +190,38 @@ def test_a_process_that_is_killed_ends_the_launches_of_both_machines(tmp_path):
     assert psutil.wait_procs(workers, timeout=5)[1] == []
 
 
+def launch_failing(tmp_path, failure, *arguments):
+    arguments = (*SHORT, "--output_dir", tmp_path / "run", *arguments)
+    return launch(tmp_path, "--num_processes", 2, "tests/fail_in_training.py", failure, *arguments)
+
+
 def test_a_process_that_raises_ends_the_launch_with_its_traceback(tmp_path):
-    failing = launch(tmp_path, "tests/fail_in_training.py", *SHORT, "--output_dir", tmp_path / "run")
+    failing = launch_failing(tmp_path, "raise")
     assert failing.wait(60)
     errors = [line for line in failing.stderr.splitlines() if "Error: " in line]
     assert errors[0].endswith("FloatingPointError: the second process fails")
     _, summary = failing.stderr.split("Root Cause (first observed failure):")
     assert "raise FloatingPointError" in summary
+
+
+def test_a_loss_that_is_no_number_in_one_process_is_told_once_with_its_step(tmp_path):
+    """The others have none a step later."""
+    failing = launch_failing(tmp_path, "nan")
+    assert failing.wait(60)
+    (line,) = [line for line in failing.stderr.splitlines() if "finite number" in line]
+    assert line.startswith("The loss of step 4 is no finite number. Its rows: tweets.csv, line ")
+
+
+def test_a_process_that_dies_while_a_checkpoint_is_saved_is_no_error_of_the_disk(tmp_path):
+    failing = launch_failing(tmp_path, "die")
+    assert failing.wait(60)
+    assert "could not be saved" not in failing.stderr
+    for checkpoint in tmp_path.glob("run.checkpoints/checkpoint-*"):
+        assert find_problem(checkpoint)
+
+
+def test_the_processes_wait_for_the_data_however_long_its_preparation_takes(tmp_path):
+    launch_failing(tmp_path, "wait").succeed()
 
 
 def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):

@@ -1,14 +1,18 @@
 import json
+import re
 import shutil
+import signal
+import time
 
 import pytest
 import torch
-from conftest import run_python, train
+from conftest import run_python, start_training, train
 from test_hub import make_report
 from transformers import PreTrainedTokenizerFast
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.hub import save_folder
+from hf_brnn.saved_folder import check_saved_folder
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tokenization import train_tokenizer
 
@@ -99,6 +103,24 @@ def test_a_training_pushes_its_folder_when_it_ends(server, tmp_path):
     assert len(server.repositories["alice/tweets"].commits) == 2
     assert "hub_" not in (tmp_path / "tweets" / "training_config.yaml").read_text()
     assert "push_to_hub" not in (tmp_path / "tweets" / "training_config.yaml").read_text()
+
+
+def test_a_signal_while_pushing_leaves_the_saved_folder_and_says_so(server, tmp_path):
+    server.stalled = "POST .*/commit/"
+    process = start_training(
+        tmp_path / "tweets", "--num_train_epochs", 1, "--max_rows", 200, "--push_to_hub", "--hub_model_id", "tweets"
+    )
+    while not any(re.search(server.stalled, request) for request in server.requests):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    folder = tmp_path / "tweets"
+    assert errors.splitlines()[-1] == (
+        f"Stopped by SIGINT. {folder} is saved, but not pushed: scripts/push_to_hub.py does that."
+    )
+    check_saved_folder(folder)
 
 
 @pytest.mark.parametrize(
