@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from conftest import REPOSITORY, run_python, train
-from test_faults import checkpoints_of, start, wait_for_checkpoints
+from conftest import REPOSITORY, run_python, start_training, train
+from test_faults import checkpoints_of, wait_for_checkpoints
 
 from hf_brnn.data import SAMPLE_FILE
 
@@ -58,7 +58,7 @@ def test_nothing_that_is_saved_holds_a_token_a_user_or_a_path(tmp_path):
     arguments = ("--data_files", rows, "--hub_token", "hf_secretsecret", "--num_train_epochs", 2)
     train(home / "run", *arguments, **secrets)
     run_python("scripts/export_onnx.py", home / "run", **secrets)
-    process = start(home / "stopped", *arguments, "--num_train_epochs", 50)
+    process = start_training(home / "stopped", *arguments, "--num_train_epochs", 50)
     wait_for_checkpoints(process, home / "stopped", 1)
     process.send_signal(signal.SIGTERM)
     process.communicate()
