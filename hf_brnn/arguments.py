@@ -72,6 +72,8 @@ class BrnnTrainingArguments(TrainingArguments):
     remove_unused_columns: Optional[bool] = False
     dataloader_pin_memory: bool = torch.cuda.is_available()
     ddp_find_unused_parameters: Optional[bool] = False
+    # The only buffers are the n-grams of words, which all processes know.
+    ddp_broadcast_buffers: Optional[bool] = False
     # The filter would wait for the GPU in every step, and would hide that a loss is no number.
     logging_nan_inf_filter: bool = False
     # torchrun starts processes on a machine without accelerator too: only use_cpu makes them find each other there.
@@ -92,6 +94,10 @@ class BrnnTrainingArguments(TrainingArguments):
         metadata={
             "help": "2-norm of the embedding perturbation of adversarial training; 0 trains without, twice as fast."
         },
+    )
+    ngram_embeddings: bool = field(
+        default=False,
+        metadata={"help": "Make word embeddings of character n-grams while training; a plain table is saved."},
     )
     save_half: bool = field(
         default=False,

@@ -31,6 +31,7 @@ from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
 from .data import DataArguments
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
+from .ngrams import NgramEmbedding
 from .optimization import RowSparseAdamW, clip_grad_norm
 from .plots import plot_curves
 from .preparation import TRAIN_ROWS, PreparedData, places_of, seed_of_order
@@ -379,8 +380,11 @@ def build_trainer(
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
     torch.manual_seed(training_args.seed)
+    model = BrnnForSequenceClassification(config)
+    if training_args.ngram_embeddings:
+        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
     return BrnnTrainer(
-        model=BrnnForSequenceClassification(config),
+        model=model,
         args=training_args,
         train_dataset=data.train,
         eval_dataset=data.held_out.get(evaluated),

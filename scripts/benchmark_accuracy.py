@@ -29,6 +29,8 @@ PARTS = {
     "recurrent dropout": ("recurrent_dropout", 0),
     "classifier dropout": ("classifier_dropout", 0),
     "adversarial training": ("adversarial_norm", 0),
+    "character n-grams": ("ngram_embeddings", False),
+    "label smoothing": ("label_smoothing_factor", 0),
     "max-mean pooling (final states instead)": ("pooling", "last"),
     "LSTM (GRU instead)": ("cell_type", "gru"),
     "linear decay of the learning rate": ("lr_scheduler_type", "constant"),
@@ -149,7 +151,8 @@ def ablation_table(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
     """The recipe without each of its parts, on a validation part that is as large as `validation_rows`; the test part
     stays unseen."""
     recipe = parse_arguments(recipe_arguments(args), args.config)
-    values = recipe.config | {"adversarial_norm": recipe.training.adversarial_norm}
+    training_parts = ("adversarial_norm", "ngram_embeddings", "label_smoothing_factor")
+    values = recipe.config | {name: getattr(recipe.training, name) for name in training_parts}
     values |= {"lr_scheduler_type": str(recipe.training.lr_scheduler_type.value)}
     variants = {"the recipe": ()} | {
         f"without {part}": (f"--{name}", value) for part, (name, value) in PARTS.items() if values[name] != value

@@ -35,6 +35,7 @@ from hf_brnn.hub import (
     save_folder,
 )
 from hf_brnn.interruption import StopOnSignal, Stopped
+from hf_brnn.ngrams import fold_ngrams
 from hf_brnn.preparation import PreparedData, prepare_data
 from hf_brnn.processor import assumed_watts, describe_processor, prepare_cpu
 from hf_brnn.training import BrnnTrainer, NonFiniteError, build_trainer, epoch_history, measure
@@ -116,6 +117,7 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
     """Calibrates and measures the model, saves its folder and removes the checkpoints."""
     training_args = arguments.training
     model = trainer.accelerator.unwrap_model(trainer.model)
+    fold_ngrams(model)
     if training_args.save_half:
         model.brnn.half().float()
     predictions = {name: trainer.predict(rows) for name, rows in data.held_out.items()}

@@ -42,6 +42,7 @@ ARGUMENTS = (
     *("--max_rows=700", "--validation_size=200", "--test_size=40", "--num_train_epochs=9"),
     *("--eval_strategy=steps", "--eval_steps=7", "--save_strategy=steps", "--save_steps=7", "--precision=fp32"),
     *("--recurrent_dropout=0.2", "--input_dropout=0.1", "--adversarial_norm=0.1", "--early_stopping_patience=100"),
+    "--ngram_embeddings=True",
     "--per_device_eval_batch_size=16",
 )
 

@@ -60,7 +60,7 @@ def main(folder):
     with torch.no_grad():
         found["expected"] = model(**collate(test.batch(np.arange(len(test))))).logits.numpy()
 
-    trainer, _ = make_trainer(folder, "--pooling=max_mean", "--adversarial_norm=0.1")
+    trainer, _ = make_trainer(folder, "--pooling=max_mean", "--adversarial_norm=0.1", "--ngram_embeddings=True")
     trainer.model.double()
     trainer.train()
     found["fp64"] = trainer.accelerator.unwrap_model(trainer.model).state_dict()
