@@ -1,14 +1,30 @@
-"""Whether a saved folder is whole and its parts belong together, found out before anything of it is loaded."""
+"""Whether a folder is a saved one, whole, and of parts that belong together: found out before any of it is loaded."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from safetensors import SafetensorError, safe_open
 
+SAVED_NAMES = {
+    "README.md",
+    "config.json",
+    "configuration_brnn.py",
+    "curves.png",
+    "handler.py",
+    "metrics.json",
+    "model.safetensors",
+    "modeling_brnn.py",
+    "onnx",
+    "reliability.png",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training_config.yaml",
+}
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 EMBEDDING = "brnn.embeddings.word_embeddings.weight"
 CLASSIFIER = "classifier.weight"
+MODEL_TYPE = "brnn"
 
 
 def check_saved_folder(folder: Path) -> None:
@@ -28,8 +44,8 @@ def check_saved_folder(folder: Path) -> None:
             "weights belong into model.safetensors."
         )
     config = _read_json(folder / "config.json")
-    if config.get("model_type") != "brnn":
-        raise ValueError(f"{folder}: model_type in config.json is {config.get('model_type')!r}, not 'brnn'.")
+    if config.get("model_type") != MODEL_TYPE:
+        raise ValueError(f"{folder}: model_type in config.json is {config.get('model_type')!r}, not {MODEL_TYPE!r}.")
     words = max(_read_json(folder / "tokenizer.json")["model"]["vocab"].values()) + 1
     labels = len(config.get("id2label", (0, 1)))
     try:
@@ -47,6 +63,37 @@ def check_saved_folder(folder: Path) -> None:
         raise ValueError(
             f"{folder}: config.json names {labels} labels, but the classifier of model.safetensors has {outputs}."
         )
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raises:
+    FileExistsError: `folder` holds anything other than a saved folder, which saving would replace.
+    """
+    if folder.is_dir():
+        config = folder / "config.json"
+        names = [path.name for path in folder.iterdir() if path.name != "__pycache__"]
+        if others := foreign_names(names, config if config.exists() else None):
+            raise FileExistsError(
+                f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
+                "choose another --output_dir."
+            )
+    elif folder.exists():
+        raise FileExistsError(f"{folder} is a file: choose another --output_dir.")
+
+
+def foreign_names(names: list[str], config: Optional[Path]) -> list[str]:
+    """Those of a folder's files that don't belong to a saved folder; `config` is its config.json, if it has one."""
+    others = sorted(name for name in names if Path(name).parts[0] not in SAVED_NAMES)
+    if config is not None and not is_brnn_config(config):
+        others.insert(0, "config.json of another model")
+    return others
+
+
+def is_brnn_config(path: Path) -> bool:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("model_type") == MODEL_TYPE
+    except (ValueError, AttributeError):
+        return False
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -45,11 +45,11 @@ from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.arguments import has_bf16, parse_arguments
 from hf_brnn.batching import LengthGroupedSampler, TokenizedTexts, tokenize
 from hf_brnn.data import DataArguments, load_rows, split_rows
-from hf_brnn.hub import add_peers
 from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx
 from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
 from hf_brnn.preparation import prepare_data
 from hf_brnn.processor import prepare_cpu
+from hf_brnn.saving import add_peers
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tokenization import train_tokenizer
 from hf_brnn.training import build_trainer, collate

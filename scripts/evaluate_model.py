@@ -20,9 +20,9 @@ from transformers import HfArgumentParser
 
 from hf_brnn.behaviour import behaviour_table
 from hf_brnn.data import DataArguments, load_rows
-from hf_brnn.hub import write_json
 from hf_brnn.metrics import TextClassificationMetrics
 from hf_brnn.plots import plot_confusion_matrix, plot_reliability
+from hf_brnn.saving import write_json
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tables import table_writer
 

@@ -25,19 +25,13 @@ from hf_brnn.checkpoints import (
     remove_checkpoints,
     run_lock,
 )
-from hf_brnn.hub import (
-    PUSH_ERRORS,
-    TrainingReport,
-    check_output_folder,
-    explain_push_error,
-    prepare_repository,
-    push_folder,
-    save_folder,
-)
+from hf_brnn.hub import PUSH_ERRORS, explain_push_error, prepare_repository, push_folder
 from hf_brnn.interruption import StopOnSignal, Stopped
 from hf_brnn.ngrams import fold_ngrams
 from hf_brnn.preparation import PreparedData, prepare_data
 from hf_brnn.processor import assumed_watts, describe_processor, prepare_cpu
+from hf_brnn.saved_folder import check_output_folder
+from hf_brnn.saving import TrainingReport, save_folder
 from hf_brnn.training import BrnnTrainer, NonFiniteError, build_trainer, epoch_history, measure
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"

@@ -9,7 +9,12 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-IMPORTS = ["hf_brnn.calibration", "hf_brnn.hub", "hf_brnn.training", "torch.distributed.elastic.multiprocessing.errors"]
+IMPORTS = [
+    "hf_brnn.calibration",
+    "hf_brnn.saving",
+    "hf_brnn.training",
+    "torch.distributed.elastic.multiprocessing.errors",
+]
 
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(IMPORTS)

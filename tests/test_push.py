@@ -7,12 +7,12 @@ import time
 import pytest
 import torch
 from conftest import run_python, start_training, train
-from test_hub import make_report
+from test_saving import make_report
 from transformers import PreTrainedTokenizerFast
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.hub import save_folder
 from hf_brnn.saved_folder import check_saved_folder
+from hf_brnn.saving import save_folder
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.tokenization import train_tokenizer
 
@@ -156,6 +156,11 @@ def test_without_trust_the_usual_refusal_comes(server, small_folder, tmp_path):
     code = "from transformers import AutoModel; AutoModel.from_pretrained('alice/tweets')"
     process = run_python("-c", code, cwd=tmp_path, check=False)
     assert "trust_remote_code=True" in process.stderr
+
+
+def test_pushing_needs_neither_torch_nor_transformers():
+    code = "import sys, hf_brnn.hub; print({'torch', 'transformers'} & set(sys.modules))"
+    assert run_python("-c", code).stdout == "set()\n"
 
 
 def test_a_dry_run_lists_the_files_and_sends_nothing(server, small_folder):

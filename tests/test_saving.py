@@ -10,7 +10,8 @@ from conftest import run_python
 from safetensors.torch import load_file
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.hub import TrainingReport, add_peers, build_card, check_output_folder, replacing, save_folder
+from hf_brnn.saved_folder import check_output_folder
+from hf_brnn.saving import TrainingReport, add_peers, build_card, replacing, save_folder
 from hf_brnn.tokenization import train_tokenizer
 from hf_brnn.training import Measured
 
@@ -74,7 +75,7 @@ def test_an_exception_while_saving_leaves_the_earlier_folder_whole(tmp_path, mon
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("hf_brnn.hub.plot_curves", fail)
+    monkeypatch.setattr("hf_brnn.saving.plot_curves", fail)
     with pytest.raises(OSError, match="disk full"):
         save(folder, 2)
     assert classifier_weight(folder) == 1
@@ -87,10 +88,10 @@ def test_a_process_killed_while_it_saves_leaves_the_earlier_folder_whole(tmp_pat
     code = f"""
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import hf_brnn.hub, test_hub
+import hf_brnn.saving, test_saving
 from pathlib import Path
-hf_brnn.hub.plot_curves = lambda *args: (print("saving", flush=True), time.sleep(60))
-test_hub.save(Path({str(folder)!r}), 2)
+hf_brnn.saving.plot_curves = lambda *args: (print("saving", flush=True), time.sleep(60))
+test_saving.save(Path({str(folder)!r}), 2)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert "saving" in process.stdout.readline()
