@@ -301,6 +301,14 @@ def make_trainer(folder, *arguments):
     return build_trainer(arguments.model, arguments.data, arguments.training, data)
 
 
+def train_until_save(count, folder, *arguments):
+    trainer = make_trainer(folder, *arguments)
+    trainer.add_callback(EndAfterSave(count))
+    with pytest.raises(EndedError):
+        trainer.train()
+    return trainer
+
+
 UNEVALUATED = ("--eval_strategy", "no", "--load_best_model_at_end", False)
 
 
@@ -316,10 +324,7 @@ UNEVALUATED = ("--eval_strategy", "no", "--load_best_model_at_end", False)
 def test_a_resumed_run_ends_where_one_that_nothing_ended_does(tmp_path, arguments, saves):
     whole = make_trainer(tmp_path / "whole", *arguments)
     whole.train()
-    ended = make_trainer(tmp_path / "run", *arguments)
-    ended.add_callback(EndAfterSave(saves))
-    with pytest.raises(EndedError):
-        ended.train()
+    train_until_save(saves, tmp_path / "run", *arguments)
     resumed = make_trainer(tmp_path / "run", *arguments)
     resumed.train(resume_from_checkpoint=get_last_checkpoint(tmp_path / "run"))
     assert resumed.state.global_step == whole.state.global_step
@@ -329,10 +334,7 @@ def test_a_resumed_run_ends_where_one_that_nothing_ended_does(tmp_path, argument
 
 def test_the_best_checkpoint_is_found_where_the_folder_was_moved_to(tmp_path):
     arguments = ("--learning_rate", 0, "--early_stopping_patience", 3)
-    ended = make_trainer(tmp_path / "run", *arguments)
-    ended.add_callback(EndAfterSave(4))
-    with pytest.raises(EndedError):
-        ended.train()
+    ended = train_until_save(4, tmp_path / "run", *arguments)
     first = Path(ended.state.best_model_checkpoint)
     (tmp_path / "run").rename(tmp_path / "moved")
     resumed = make_trainer(tmp_path / "moved", *arguments)
@@ -342,10 +344,7 @@ def test_the_best_checkpoint_is_found_where_the_folder_was_moved_to(tmp_path):
 
 def test_without_the_best_checkpoint_the_best_of_those_to_come_counts(tmp_path):
     arguments = ("--learning_rate", 0, "--early_stopping_patience", 3)
-    ended = make_trainer(tmp_path / "run", *arguments)
-    ended.add_callback(EndAfterSave(2))
-    with pytest.raises(EndedError):
-        ended.train()
+    ended = train_until_save(2, tmp_path / "run", *arguments)
     shutil.rmtree(ended.state.best_model_checkpoint)
     last = get_last_checkpoint(tmp_path / "run")
     resumed = make_trainer(tmp_path / "run", *arguments)
