@@ -12,7 +12,6 @@ from tqdm import tqdm
 from .tables import has_surrogates, shorten
 
 TOKENIZE_CHUNK = 20_000
-WINDOW_BATCHES = 50
 NO_LABEL = -100
 # Tokens that a batch of texts holds at most, padding included: 256 texts of 1,024 tokens.
 MAX_BATCH_TOKENS = 256 * 1024
@@ -146,8 +145,9 @@ class LengthGroupedSampler:
     """Shuffles texts so that each run of `batch_size` holds texts of like length.
 
     The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.
-    Texts are shuffled, sorted by length within windows of 50 batches, and the batches are shuffled; a last batch that
-    is not full comes last, filled with -1 if `fill` is set: several processes that share it need equal parts.
+    Shuffled texts are sorted by length and cut into batches, which are shuffled in turn. Some texts, of any length,
+    that make no full batch come last, filled up with -1 if `fill` is set: several processes that share it need equal
+    parts.
     """
 
     def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, fill: bool = False) -> None:
@@ -165,9 +165,7 @@ class LengthGroupedSampler:
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.lengths))
-        windows = np.arange(len(order)) // (WINDOW_BATCHES * self.batch_size)
-        order = order[np.lexsort((self.lengths[order], windows))]
-        full = len(order) // self.batch_size * self.batch_size
-        batches = rng.permutation(order[:full].reshape(-1, self.batch_size))
-        yield from np.concatenate((batches.reshape(-1), order[full:], np.full(self.fillers, -1))).tolist()
+        rest, order = np.split(rng.permutation(len(self.lengths)), [len(self.lengths) % self.batch_size])
+        order = order[np.argsort(self.lengths[order], kind="stable")]
+        batches = rng.permutation(order.reshape(-1, self.batch_size))
+        yield from np.concatenate((batches.reshape(-1), rest, np.full(self.fillers, -1))).tolist()

@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 
 from hf_brnn import BrnnForSequenceClassification
 from hf_brnn.arguments import parse_arguments
-from hf_brnn.batching import WINDOW_BATCHES, TokenizedTexts
+from hf_brnn.batching import TokenizedTexts
 from hf_brnn.processor import prepare_cpu
 from hf_brnn.training import BrnnTrainer
 
@@ -29,6 +29,7 @@ ARGUMENTS = (
 )
 VOCABULARY = 60_000
 WARM_UP_STEPS = 3
+EPOCH_STEPS = 50
 MEASURED = "measured.json"
 
 
@@ -104,7 +105,7 @@ def main(folder: str, steps: int, gradients: str) -> None:
     model_args, data_args, training_args, _ = parse_arguments(argv, CONFIGS / "sentiment140.yaml")
     prepare_cpu(training_args)
     model = BrnnForSequenceClassification(model_args.to_config(VOCABULARY, data_args.class_names))
-    texts = make_texts(WINDOW_BATCHES * training_args.train_batch_size * training_args.world_size)
+    texts = make_texts(EPOCH_STEPS * training_args.train_batch_size * training_args.world_size)
     clock = Clock()
     trainer = BrnnTrainer(model=model, args=training_args, train_dataset=texts, callbacks=[clock])
     if gradients == "dense":
