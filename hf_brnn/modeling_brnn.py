@@ -87,16 +87,17 @@ class BrnnEmbeddings(nn.Module):
         self.word_dropout = config.word_dropout
         self.unk_token_id = config.unk_token_id
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Takes `(batch_size, sequence_length)` token ids or their `(batch_size, sequence_length, embedding_size)`
-        embeddings, which word dropout leaves alone, and returns embeddings."""
-        if inputs.dim() == 2:
+    def forward(
+        self, input_ids: Optional[torch.Tensor] = None, inputs_embeds: Optional[torch.Tensor] = None
+    ) -> torch.Tensor:
+        """Returns `(batch_size, sequence_length, embedding_size)`. Word dropout needs `input_ids`."""
+        if input_ids is not None:
             if self.training and self.word_dropout > 0:
-                is_dropped = torch.rand(inputs.shape, device=inputs.device) < self.word_dropout
-                inputs = inputs.masked_fill(is_dropped, self.unk_token_id)
+                is_dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
+                input_ids = input_ids.masked_fill(is_dropped, self.unk_token_id)
             # transformers 4.48 gives float ids for batches that begin with an empty text.
-            inputs = self.word_embeddings(inputs.long())
-        return self.dropout(inputs)
+            inputs_embeds = self.word_embeddings(input_ids.long())
+        return self.dropout(inputs_embeds)
 
 
 class BrnnLayer(nn.Module):
@@ -279,7 +280,8 @@ class BrnnModel(BrnnPreTrainedModel):
             inputs = inputs.new_full((len(inputs), 1, *inputs.shape[2:]), self.config.pad_token_id)
 
         order = TokenOrder.from_attention_mask(attention_mask)
-        embeddings = self.embeddings(take(inputs, order.to_front))
+        inputs = take(inputs, order.to_front)
+        embeddings = self.embeddings(inputs_embeds=inputs) if input_ids is None else self.embeddings(inputs)
         all_hidden_states = self.encoder(embeddings, order)
         pooled_output = self.pooler(all_hidden_states[-1], order)
         wanted_states = all_hidden_states if output_hidden_states else all_hidden_states[-1:]
