@@ -267,7 +267,7 @@ def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dic
 def read_parquet(
     path: str, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE, filesystem: Optional[FileSystem] = None
 ) -> Iterator[Batch]:
-    """Reads a parquet file of any file system in batches; what it holds in memory is bounded by a row group.
+    """Reads a parquet file of any file system in batches; it holds a row group in memory, or as many as make a batch.
 
     Raises:
         ValueError: There is no such file, it is not a whole parquet file, or two of its columns have one name.
@@ -276,7 +276,7 @@ def read_parquet(
         with pq.ParquetFile(path, filesystem=filesystem, page_checksum_verification=True) as file:
             check_names(f"{path}: the schema", file.schema_arrow.names)
             start = 1
-            for record_batch in file.iter_batches(batch_size):
+            for record_batch in _read_record_batches(file, batch_size):
                 table = pa.Table.from_batches([record_batch])
                 bad = {} if _is_valid(table) else _find_undecoded_rows(table)
                 for index, name in bad.items():
@@ -290,6 +290,18 @@ def read_parquet(
                 raise ValueError(f"{path}: {start - 1} rows instead of {file.metadata.num_rows}; the file is broken.")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
+
+
+def _read_record_batches(file: pq.ParquetFile, batch_size: int) -> Iterator[pa.RecordBatch]:
+    """`iter_batches` of a whole file would keep every row group that it has read in memory."""
+    groups: list[int] = []
+    rows = 0
+    for group in range(file.num_row_groups):
+        groups.append(group)
+        rows += file.metadata.row_group(group).num_rows
+        if rows >= batch_size or group == file.num_row_groups - 1:
+            yield from file.iter_batches(batch_size, row_groups=groups)
+            groups, rows = [], 0
 
 
 def take_rows(table: pa.Table, kept: list[int]) -> pa.Table:

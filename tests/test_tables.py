@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,3 +140,23 @@ def test_an_exception_leaves_neither_a_new_file_nor_a_changed_one(write_file, na
         write_and_fail()
     assert path.read_bytes() == b"before"
     assert [file.name for file in path.parent.iterdir()] == [name]
+
+
+def test_a_parquet_file_is_not_held_in_memory_as_a_whole(tmp_path):
+    texts = np.random.default_rng(0).bytes(2_000_000).hex()
+    table = pa.table({"text": [texts[start : start + 400] for start in range(0, len(texts), 400)]})
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, row_group_size=1_000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_batches(path, print, batch_size=500)]
+    assert len(held) == 20
+    assert max(held) < table.nbytes / 2
+
+
+def test_batches_of_small_row_groups_are_full(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [str(number) for number in range(25)]}), path, row_group_size=3)
+    batches = list(read_batches(path, print, batch_size=6))
+    assert [len(batch.table) for batch in batches] == [6, 6, 6, 6, 1]
+    assert [text for batch in batches for text in batch.table["text"].to_pylist()] == [str(n) for n in range(25)]
+    assert [number for batch in batches for number in batch.numbers] == list(range(1, 26))
