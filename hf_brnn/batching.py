@@ -1,6 +1,7 @@
 """Tokenized texts as flat arrays, and batches of texts of like length made from them by array operations."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Optional
 
@@ -13,8 +14,8 @@ from .tables import has_surrogates, shorten
 
 TOKENIZE_CHUNK = 20_000
 NO_LABEL = -100
-# Tokens that a batch of texts holds at most, padding included: 256 texts of 1,024 tokens.
-MAX_BATCH_TOKENS = 256 * 1024
+# Tokens that a batch of texts holds at most, padding included: 128 texts of 512 tokens.
+MAX_BATCH_TOKENS = 128 * 512
 
 
 class TokenizedTexts:
@@ -102,14 +103,12 @@ def tokenize(
     labels: Optional[list[int]] = None,
     show_progress: bool = False,
 ) -> TokenizedTexts:
-    """Token ids of all of `texts`, whatever padding and truncation the tokenizer was saved with.
+    """Token ids of all of `texts`, from a tokenizer that neither pads nor truncates.
 
     Raises:
         TypeError: One of `texts` is no string.
         ValueError: One holds half of a surrogate pair.
     """
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
@@ -120,7 +119,7 @@ def tokenize(
                 _check_texts(chunk, start)
                 raise
             lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
-            pieces.append(np.fromiter((token for row in ids for token in row), np.int32, lengths[-1].sum()))
+            pieces.append(np.fromiter(chain.from_iterable(ids), np.int32, lengths[-1].sum()))
             progress.update(len(chunk))
     return TokenizedTexts(
         token_ids=np.concatenate(pieces),

@@ -132,7 +132,7 @@ def score_folder(
     input_folder: str,
     output_folder: str,
     text_column: str = "text",
-    batch_size: int = 256,
+    batch_size: int = 128,
     skip_bad_rows: bool = False,
     workers: Optional[int] = None,
 ) -> tuple[int, int]:

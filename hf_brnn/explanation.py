@@ -41,8 +41,6 @@ def explain(classifier: Classifier, text: str) -> Explanation:
     unknown_id = tokenizer.token_to_id(tokenizer.model.unk_token)
     if unknown_id is None:
         raise ValueError("The tokenizer has no unknown word to put in the place of others.")
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     encoding = tokenizer.encode(text)
     words = len(encoding.ids)
     token_ids = np.tile(np.array(encoding.ids, dtype=np.int32), (words + 1, 1))

@@ -2,11 +2,13 @@
 saved folder with onnxruntime and tokenizers alone."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import onnxruntime
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 from .batching import TokenizedTexts, tokenize
@@ -80,21 +82,21 @@ def export_onnx(model: "BrnnForSequenceClassification", path: Path) -> None:
     states = graph.add("Gather", graph.constant(weights["brnn.embeddings.word_embeddings.weight"]), ids)
 
     sequence_lens = graph.add("Cast", lengths, to=TensorProto.INT32)
-    final_states = ""
+    pooled = ""
     for index in range(config.num_hidden_layers):
+        if index:
+            joined = graph.add("Transpose", states, perm=[0, 2, 1, 3])
+            states = graph.add("Reshape", joined, graph.integers(0, 0, 2 * config.hidden_size))
         outputs = [f"states_{index}", f"final_states_{index}"]
         add_recurrent_layer(graph, config, weights, f"brnn.encoder.layer.{index}", states, sequence_lens, outputs)
-        joined = graph.add("Transpose", outputs[0], perm=[0, 2, 1, 3])
-        states = graph.add("Reshape", joined, graph.integers(0, 0, 2 * config.hidden_size))
-        final_states = outputs[1]
+        states, pooled = outputs
 
-    if config.pooling == "last":
-        joined = graph.add("Transpose", final_states, perm=[1, 0, 2])
-        pooled = graph.add("Reshape", joined, graph.integers(0, 2 * config.hidden_size))
-    else:
+    if config.pooling == "max_mean":
         pooled = add_max_mean_pooling(graph, states, lengths, positions)
-    classifier = [graph.constant(weights[f"classifier.{name}"]) for name in ("weight", "bias")]
-    graph.add("Gemm", pooled, *classifier, outputs=["logits"], transB=1)
+    weight, bias = (weights[f"classifier.{name}"] for name in ("weight", "bias"))
+    joined = graph.add("Transpose", pooled, perm=[1, 0, 2])
+    features = graph.add("Reshape", joined, graph.integers(0, weight.shape[1]))
+    graph.add("Gemm", features, graph.constant(weight), graph.constant(bias), outputs=["logits"], transB=1)
 
     batch_shape = ["batch_size", "sequence_length"]
     inputs = [
@@ -145,17 +147,19 @@ def reorder_gates(value: np.ndarray, cell_type: str, hidden_size: int) -> np.nda
 
 
 def add_max_mean_pooling(graph: GraphBuilder, states: str, lengths: str, positions: str) -> str:
-    """Adds maximum and mean over the real tokens of states `(sequence_length, batch_size, channels)`."""
+    """Adds maximum and mean over the real tokens of states `(sequence_length, 2, batch_size, hidden_size)`, one after
+    the other: `(4, batch_size, hidden_size)`."""
     lowest = graph.constant(np.array(np.finfo(np.float32).min))
     zero = graph.constant(np.array(0, dtype=np.float32))
     column = graph.add("Unsqueeze", lengths, graph.integers(1))
     is_padding = graph.add("GreaterOrEqual", graph.add("Unsqueeze", positions, graph.integers(1)), lengths)
-    masked = graph.add("Where", graph.add("Unsqueeze", is_padding, graph.integers(2)), lowest, states)
+    offsets = graph.add("Unsqueeze", graph.add("Where", is_padding, lowest, zero), graph.integers(1, 3))
     is_empty = graph.add("Equal", column, graph.integers(0))
-    maximum = graph.add("Where", is_empty, zero, graph.add("ReduceMax", masked, axes=[0], keepdims=0))
+    highest = graph.add("ReduceMax", graph.add("Add", states, offsets), axes=[0], keepdims=0)
+    maximum = graph.add("Where", is_empty, zero, highest)
     total = graph.add("ReduceSum", states, graph.integers(0), keepdims=0)
     count = graph.add("Cast", graph.add("Max", column, graph.integers(1)), to=1)
-    return graph.add("Concat", maximum, graph.add("Div", total, count), axis=1)
+    return graph.add("Concat", maximum, graph.add("Div", total, count), axis=0)
 
 
 def quantize_onnx(path: Path, quantized_path: Path) -> None:
@@ -174,7 +178,7 @@ class OnnxClassifier:
         folder: A saved folder with `onnx/model.onnx` or `onnx/model_quantized.onnx`.
         quantized: Whether to run the int8 graph.
         batch_size: Number of texts that are scored at once.
-        num_threads: Threads of onnxruntime; by default one a core.
+        num_threads: Number of batches that are scored at once, each on a thread; by default one a core.
 
     Raises:
         FileNotFoundError: The folder has no such graph, or a part of it is missing.
@@ -198,11 +202,14 @@ class OnnxClassifier:
         self.class_names = [names[str(index)] for index in range(len(names))]
         self.pad_token_id: int = config["pad_token_id"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        # A batch on one thread: threads of onnxruntime that share it are no faster, and some machines' slower.
         options = onnxruntime.SessionOptions()
-        if num_threads is not None:
-            options.intra_op_num_threads = num_threads
+        options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self.batch_size = batch_size
+        self.num_threads = num_threads or pa.cpu_count()
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
@@ -211,8 +218,16 @@ class OnnxClassifier:
     def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray:
         """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
         probabilities = np.empty((len(tokenized), len(self.class_names)), dtype=np.float32)
-        for rows in tokenized.batches_by_length(self.batch_size):
+
+        def score(rows: np.ndarray) -> None:
             probabilities[rows] = softmax(self.logits(tokenized, rows))
+
+        batches = list(tokenized.batches_by_length(self.batch_size))
+        if len(batches) == 1:
+            score(batches[0])
+        else:
+            with ThreadPoolExecutor(self.num_threads) as pool:
+                list(pool.map(score, batches))
         return probabilities
 
     def logits(self, tokenized: TokenizedTexts, rows: np.ndarray) -> np.ndarray:

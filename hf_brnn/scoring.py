@@ -26,7 +26,7 @@ class TorchClassifier:
         ValueError: It does not give one label of several, or the folder is not what `check_saved_folder` wants.
     """
 
-    def __init__(self, model: Union[str, Path], batch_size: int = 256, revision: Optional[str] = None) -> None:
+    def __init__(self, model: Union[str, Path], batch_size: int = 128, revision: Optional[str] = None) -> None:
         if Path(model).is_dir():
             check_saved_folder(Path(model))
         try:
@@ -35,6 +35,8 @@ class TorchClassifier:
             reason, *_ = str(error).splitlines()
             raise OSError(f"{model} is no folder here, and the Hub does not give such a model: {reason}") from error
         self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
         self.pad_token_id: int = tokenizer.pad_token_id
         self.model = AutoModelForSequenceClassification.from_pretrained(
             model, revision=revision, use_safetensors=True

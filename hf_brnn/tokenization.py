@@ -23,18 +23,17 @@ NORMALIZATIONS = (
     ("&lt;", "<"),
     ("&gt;", ">"),
     ("&nbsp;", " "),
-    (r"&apos;|&#0*39;|[’‘´`]", "'"),
-    # An address: with its scheme, with www, or a bare host under a common top-level domain. No host is longer than 253
+    (r"&apos;|&#0*39;|’|‘|´|`", "'"),
+    # An address: with its scheme or www, or a bare host under a common top-level domain. No host is longer than 253
     # characters; without that limit, the search would take hours on a long line of dots.
-    (r"(https?://|www\.)\S+|\b[a-z0-9][a-z0-9.-]{0,253}\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
+    (r"(https?://|www\.)\S+", URL_TOKEN),
+    (r"\b[a-z0-9][a-z0-9.-]{0,253}\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
     (USER_PATTERN, USER_TOKEN),
     # Two of three or more equal letters stay, one of equal marks or pairs of marks: looove and loooove, ! and !!! read
-    # alike.
-    (r"(\p{L})(?=\1\1)|(\p{P}{1,2})(?=\2)", ""),
+    # alike. Variation selectors, the joiner of emoji sequences and skin tones go.
+    (r"(\p{L})(?=\1\1)|(\p{P}{1,2})(?=\2)|" "[\ufe00-\ufe0f\u200d\U0001f3fb-\U0001f3ff]", ""),
     # Every digit becomes 0, but for the 3 of a heart: <3 and </3.
     (r"(?<!<)(?<!</)[0-9]", "0"),
-    # Variation selectors, the joiner of emoji sequences and skin tones.
-    ("[\ufe00-\ufe0f\u200d\U0001f3fb-\U0001f3ff]", ""),
 )
 
 TOKEN_PATTERN = "|".join(

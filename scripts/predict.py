@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--input", help="csv, tsv, json, jsonl, parquet or txt file of texts.")
     parser.add_argument("--output", help="File for the same rows with columns label and score.")
     parser.add_argument("--text_column", default="text")
-    parser.add_argument("--batch_size", type=int, default=256)
+    parser.add_argument("--batch_size", type=int, default=128)
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and leave out rows that can't be read.")
     parser.add_argument(
         "--engine",

@@ -35,14 +35,6 @@ def test_texts_are_cut_to_the_maximum_length():
         )
 
 
-def test_padding_and_truncation_of_the_tokenizer_do_not_matter():
-    tokenizer, tokenized = make_texts()
-    tokenizer(TEXTS, padding=True, truncation=True, max_length=2)
-    assert tokenizer.backend_tokenizer.truncation
-    again = tokenize(TEXTS, tokenizer.backend_tokenizer, 0)
-    assert again.lengths.tolist() == tokenized.lengths.tolist()
-
-
 def test_a_batch_of_empty_texts_has_one_padding_token():
     _, tokenized = make_texts()
     batch = tokenized[1]

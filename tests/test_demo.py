@@ -82,7 +82,7 @@ def is_elsewhere(url, server):
 
 @pytest.fixture(scope="module")
 def classifier():
-    return OnnxClassifier(PRETRAINED_FOLDER, batch_size=256)
+    return OnnxClassifier(PRETRAINED_FOLDER)
 
 
 def download(page):

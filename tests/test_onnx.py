@@ -1,4 +1,5 @@
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -6,8 +7,11 @@ import onnxruntime
 import pytest
 import torch
 from conftest import run_python
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+from transformers import AutoTokenizer
 
-from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.batching import TokenizedTexts
 from hf_brnn.data import DataArguments, load_rows
 from hf_brnn.onnx import OnnxClassifier, export_onnx
 from hf_brnn.scoring import TorchClassifier
@@ -69,6 +73,39 @@ def test_a_score_does_not_depend_on_batch_mates(exported_folder):
     texts = [*TEXTS[:50], ""]
     alone = np.concatenate([classifier([text]) for text in texts])
     np.testing.assert_allclose(classifier(texts), alone, atol=1e-5)
+
+
+def test_scores_do_not_depend_on_the_number_of_threads():
+    texts = [f"{'so happy' if i % 3 else 'so sad'} {i} " + "really " * (i % 40) for i in range(3_000)]
+    expected = OnnxClassifier(PRETRAINED, num_threads=1)(texts)
+    np.testing.assert_array_equal(OnnxClassifier(PRETRAINED, num_threads=4)(texts), expected)
+    np.testing.assert_array_equal(OnnxClassifier(PRETRAINED)(texts), expected)
+
+
+def test_several_threads_may_call_one_classifier():
+    classifier = OnnxClassifier(PRETRAINED)
+    parts = [[f"{'good' if i % 2 else 'bad'} day {i}" for i in range(start, start + 20)] for start in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(classifier, parts))
+    np.testing.assert_array_equal(found, [classifier(part) for part in parts])
+
+
+def test_a_batch_that_fails_on_its_thread_is_no_silent_one():
+    unknown = np.full(300, 10**6, np.int32)
+    with pytest.raises(InvalidArgument, match="out of data bounds"):
+        OnnxClassifier(PRETRAINED).probabilities(TokenizedTexts(unknown, np.arange(301), None, 0))
+
+
+@pytest.mark.parametrize("classifier_class", [OnnxClassifier, TorchClassifier])
+def test_padding_and_truncation_of_the_saved_tokenizer_do_not_matter(tmp_path, classifier_class):
+    folder = shutil.copytree(PRETRAINED, tmp_path / "model")
+    texts = ["so sad " * 20, "happy", ""]
+    expected = classifier_class(folder)(texts)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.enable_truncation(2)
+    tokenizer.backend_tokenizer.enable_padding(length=40)
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    np.testing.assert_array_equal(classifier_class(folder)(texts), expected)
 
 
 def test_the_classifier_needs_neither_torch_nor_transformers(exported_folder, tmp_path):
