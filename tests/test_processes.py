@@ -13,6 +13,7 @@ import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from conftest import REPOSITORY, SHORT
+from forks import run_together
 from safetensors.torch import load_file
 
 from hf_brnn.arguments import parse_arguments
@@ -99,7 +100,7 @@ def together(tmp_path_factory):
     found = {}
     for count in (1, 2, 4):
         folder = tmp_path_factory.mktemp(f"on{count}")
-        launch(folder, "--num_processes", count, "tests/train_together.py", folder).succeed()
+        run_together(count, "tests/train_together.py", folder)
         found[count] = torch.load(folder / "found.pt", weights_only=False)
     return found
 
@@ -226,11 +227,10 @@ def test_the_processes_wait_for_the_data_however_long_its_preparation_takes(tmp_
 
 def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):
     sizes = ("--num_train_epochs", 6, "--per_device_train_batch_size", 7, "--early_stopping_patience", 6)
-    arguments = ("--num_processes", 2, "scripts/train.py", *SHORT, *sizes)
-    launch(tmp_path / "whole", *arguments, "--output_dir", tmp_path / "whole" / "run").succeed()
+    arguments = ("scripts/train.py", *SHORT, *sizes, "--output_dir")
+    run_together(2, *arguments, tmp_path / "whole" / "run")
 
-    arguments = (*arguments, "--output_dir", tmp_path / "run")
-    stopped = launch(tmp_path / "stopped", *arguments)
+    stopped = launch(tmp_path / "stopped", "--num_processes", 2, *arguments, tmp_path / "run")
     while not list(tmp_path.glob("run.checkpoints/checkpoint-*/trainer_state.json")):
         assert stopped.process.is_running(), stopped.stderr
         time.sleep(0.1)
@@ -241,6 +241,6 @@ def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_pat
     assert f"Stopped by SIGTERM. {last} is the last checkpoint" in stopped.stderr
     assert json.loads((last / "trainer_state.json").read_text())["epoch"] % 1
 
-    launch(tmp_path / "resumed", *arguments, "--resume_from_checkpoint").succeed()
+    run_together(2, *arguments, tmp_path / "run", "--resume_from_checkpoint")
     weights = [load_file(folder / "run" / "model.safetensors") for folder in (tmp_path / "whole", tmp_path)]
     torch.testing.assert_close(*weights, atol=0, rtol=0)

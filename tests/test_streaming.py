@@ -1,5 +1,4 @@
 import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY, run_python, train
+from forks import run_together
 from hub_server import Repository
 
 from hf_brnn.batching import NO_LABEL
@@ -243,10 +243,8 @@ def test_a_stream_trains_and_goes_on_in_the_middle_of_an_epoch(tmp_path):
 
 
 def test_two_processes_train_from_a_stream(tmp_path):
-    run_python(
-        Path(sys.executable).parent / "accelerate", "launch", "--config_file", "configs/accelerate/cpu.yaml",
-        "scripts/train.py", "--output_dir", tmp_path / "run", *STREAMED, OMP_NUM_THREADS="1",
-    )  # fmt: skip
+    run_together(2, "scripts/train.py", "--output_dir", tmp_path / "run", *STREAMED)
+    assert "on 2 x " in (tmp_path / "run" / "README.md").read_text()
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["rows"] == pytest.approx(179, rel=0.2)
     assert metrics["history"][-1]["accuracy"] > 0.6

@@ -1,7 +1,4 @@
-"""Trains tiny models in the processes of a launch and writes what they give, for tests/test_processes.py.
-
-accelerate launch --num_processes N tests/train_together.py FOLDER
-"""
+"""Trains tiny models in processes that tests/test_processes.py runs together, and writes what they give to a folder."""
 
 import os
 import sys
