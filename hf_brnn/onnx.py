@@ -204,7 +204,7 @@ class OnnxClassifier:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
-        # A batch on one thread: threads of onnxruntime that share it are no faster, and some machines' slower.
+        # One thread a batch: threads of onnxruntime that share one are no faster, and at times slower.
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
