@@ -48,8 +48,9 @@ class NgramEmbedding(nn.Embedding):
         ids, positions = input_ids.unique(return_inverse=True)
         lengths = self.lengths[ids]
         offsets = lengths.cumsum(0) - lengths
-        within = torch.arange(int(lengths.sum()), device=ids.device) - offsets.repeat_interleave(lengths)
-        ngram_ids = self.ngram_ids[self.starts[ids].repeat_interleave(lengths) + within]
+        total = int(lengths.sum())
+        firsts = (self.starts[ids] - offsets).repeat_interleave(lengths, output_size=total)
+        ngram_ids = self.ngram_ids[firsts + torch.arange(total, device=ids.device)]
         sums = nn.functional.embedding_bag(ngram_ids, self.ngrams, offsets, mode="sum", sparse=self.sparse)
         return (super().forward(ids) + sums / lengths.clamp(min=1).sqrt()[:, None])[positions]
 

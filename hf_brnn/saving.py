@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -41,7 +41,9 @@ class TrainingReport:
         history: Entries of `epoch_history`.
         evaluated: The part that the history's `eval_` metrics are of.
         config: The `config` of the run's `Arguments`.
-        seconds: Wall time of the training.
+        kept_epoch: The epoch whose weights were kept, if that was not simply the last.
+        seconds: Wall time of the training, of a resumed one since it was resumed.
+        resumed_epoch: The epoch at which it was resumed last; None if it ran through.
         processor: What it ran on, as `describe_processor` says it.
         watts: The power that `assumed_watts` takes for it.
         versions: Versions of the libraries by name.
@@ -52,7 +54,9 @@ class TrainingReport:
     history: list[dict[str, float]]
     evaluated: str
     config: dict[str, Any]
+    kept_epoch: Optional[float]
     seconds: float
+    resumed_epoch: Optional[float]
     processor: str
     watts: int
     versions: dict[str, str]

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
+from torch.utils.data import DataLoader
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -26,7 +27,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
 from .arguments import BrnnTrainingArguments, ModelArguments
-from .batching import NO_LABEL, LengthGroupedSampler, TokenizedTexts
+from .batching import MAX_BATCH_TOKENS, NO_LABEL, LengthGroupedSampler, TokenizedTexts
 from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
 from .data import DataArguments
 from .metrics import TextClassificationMetrics
@@ -97,6 +98,13 @@ class BrnnTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
         return np.argsort(eval_dataset.lengths, kind="stable").tolist()
+
+    def _get_dataloader(self, dataset: Any, description: str, batch_size: int, *args: Any, **kwargs: Any) -> DataLoader:
+        """Texts to evaluate on are whole, however long: where a batch of the longest would pass `MAX_BATCH_TOKENS`,
+        batches are smaller."""
+        if not kwargs.get("is_training"):
+            batch_size = min(batch_size, max(1, MAX_BATCH_TOKENS // max(1, int(dataset.lengths.max()))))
+        return super()._get_dataloader(dataset, description, batch_size, *args, **kwargs)
 
     @staticmethod
     def get_optimizer_cls_and_kwargs(args: TrainingArguments, model: Optional[PreTrainedModel] = None) -> Any:
@@ -392,6 +400,13 @@ def build_trainer(
         compute_metrics=compute_metrics,
         callbacks=callbacks,
     )
+
+
+def kept_epoch(trainer: Trainer) -> Optional[float]:
+    """The epoch whose weights a training with `load_best_model_at_end` ended with; None without that."""
+    state = trainer.state
+    kept = [entry["epoch"] for entry in state.log_history if entry["step"] == state.best_global_step]
+    return kept[0] if trainer.args.load_best_model_at_end and kept else None
 
 
 def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:

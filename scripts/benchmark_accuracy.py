@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import benchmark_peers as peers
-import numpy as np
 import pandas as pd
+from benchmark_timing import Table
 
 from hf_brnn.arguments import parse_arguments
 from hf_brnn.behaviour import behaviour_table
@@ -33,29 +34,31 @@ PARTS = {
     "label smoothing": ("label_smoothing_factor", 0),
     "max-mean pooling (final states instead)": ("pooling", "last"),
     "LSTM (GRU instead)": ("cell_type", "gru"),
-    "linear decay of the learning rate": ("lr_scheduler_type", "constant"),
+    "linear decay of the learning rate": ("lr_scheduler_type", "constant_with_warmup"),
 }
-Table = list[dict[str, object]]
 
 
 class Result(NamedTuple):
     """Attributes:
-    probabilities: `(rows, 2)` of the test rows.
+    predict: Gives the probabilities of texts, `(texts, 2)`.
     seconds: Wall time of the training, from texts to model.
     megabytes: Size of the model on disk.
     """
 
-    probabilities: np.ndarray
+    predict: peers.Predict
     seconds: float
     megabytes: float
 
 
 def accuracy_tables(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
     """Trains all peers and our recipe (unless `--model` gives one that is trained) on the rows of a configuration, and
-    measures them on its test part. The peers learn from the validation rows too, which we use to calibrate."""
+    measures them on its test part, and on the files that were held out. The peers learn from the validation rows too,
+    which we use to calibrate."""
     data_args = parse_arguments(recipe_arguments(args), args.config).data
     splits = split_rows(load_rows(data_args), data_args)
-    test = splits["test"]
+    tests = {"test rows": splits["test"]}
+    if args.held_out_files:
+        tests["held out rows"] = load_rows(replace(data_args, data_files=args.held_out_files))
     train = LabelledRows()
     for name in ("train", "validation"):
         if name in splits:
@@ -63,31 +66,30 @@ def accuracy_tables(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
             train.labels += splits[name].labels
     folders = [args.model] if args.model else []
     folders = folders or [train_ours(args, folder / f"{seed}", "--seed", seed) for seed in range(args.seeds)]
-    ours = [our_result(saved, test) for saved in folders]
-    table = [describe(f"hf-brnn, {args.config.name}", ours, test)]
+    ours = [our_result(saved) for saved in folders]
+    found = {f"hf-brnn, {args.config.name}": ours}
     behaviour = {"hf-brnn": behaviour_table(TorchClassifier(folders[0]))[0]}
     for name, train_peer in PEERS.items():
         if args.peers is None or name in args.peers:
-            result, predict = train_peer(train, test, folder)
-            table.append(describe(name, [result], test))
+            found[name] = [train_peer(train, folder)]
             if name == "TF-IDF of words + logistic regression":
-                behaviour[name] = behaviour_table(predict)[0]
+                behaviour[name] = behaviour_table(found[name][0].predict)[0]
     return {
-        f"{len(train):,} training rows, {len(test):,} test rows": table,
-        "Behaviour: share of checks passed": behaviour_rows(behaviour),
-    }
+        f"{len(train):,} training rows, {len(rows):,} {part}": [describe(*item, rows) for item in found.items()]
+        for part, rows in tests.items()
+    } | {"Behaviour: share of checks passed": behaviour_rows(behaviour)}
 
 
 def describe(name: str, results: list[Result], test: LabelledRows) -> dict[str, object]:
     measured = [
-        TextClassificationMetrics().compute(predictions=result.probabilities, references=test.labels)
+        TextClassificationMetrics().compute(predictions=result.predict(test.texts), references=test.labels)
         for result in results
     ]
     row: dict[str, object] = {"what": name if len(results) == 1 else f"{name}, mean of {len(results)} seeds"}
     for metric in METRICS:
         row[metric] = statistics.mean(entry[metric] for entry in measured)
-    if len(results) > 1:
-        row["standard deviation of accuracy"] = statistics.stdev(entry["accuracy"] for entry in measured)
+        if len(results) > 1:
+            row[f"{metric}, deviation"] = statistics.stdev(entry[metric] for entry in measured)
     row["train seconds"] = statistics.mean(result.seconds for result in results)
     row["MB on disk"] = results[0].megabytes
     return row
@@ -111,10 +113,10 @@ def train_ours(args: argparse.Namespace, folder: Path, *more: object) -> Path:
     return folder
 
 
-def our_result(folder: Path, test: LabelledRows) -> Result:
+def our_result(folder: Path) -> Result:
     seconds = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["seconds"]
     size = sum((folder / name).stat().st_size for name in ("model.safetensors", "tokenizer.json"))
-    return Result(TorchClassifier(folder)(test.texts), seconds, size / 1e6)
+    return Result(TorchClassifier(folder), seconds, size / 1e6)
 
 
 def behaviour_rows(tables: dict[str, pd.DataFrame]) -> Table:
@@ -129,11 +131,10 @@ def behaviour_rows(tables: dict[str, pd.DataFrame]) -> Table:
 def timed_peer(train_peer: Callable[[LabelledRows, Path], tuple[peers.Predict, Path]]):
     """A peer that trains, saves itself to a path and gives probabilities, as a measured `Result`."""
 
-    def run(train: LabelledRows, test: LabelledRows, folder: Path) -> tuple[Result, peers.Predict]:
+    def run(train: LabelledRows, folder: Path) -> Result:
         start = time.perf_counter()
         predict, path = train_peer(train, folder)
-        seconds = time.perf_counter() - start
-        return Result(predict(test.texts), seconds, path.stat().st_size / 1e6), predict
+        return Result(predict, time.perf_counter() - start, path.stat().st_size / 1e6)
 
     return run
 

@@ -140,14 +140,30 @@ def train_logistic_regression(
 
 def distilbert_pipeline(tokenizer_folder: Path):
     """DistilBERT-base in its own size with random weights, over the tokenizer of one of our folders."""
-    from transformers import (
-        AutoTokenizer,
-        DistilBertConfig,
-        DistilBertForSequenceClassification,
-        pipeline,
-    )
+    from transformers import AutoTokenizer, pipeline
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
-    model = DistilBertForSequenceClassification(DistilBertConfig(vocab_size=max(30522, len(tokenizer)))).eval()
+    model = new_distilbert(len(tokenizer)).eval()
     tokenizer.model_max_length = model.config.max_position_embeddings
     return pipeline("text-classification", model=model, tokenizer=tokenizer)
+
+
+def distilbert_step(vocab_size: int) -> Callable[[dict], None]:
+    """A training step of DistilBERT over one of our batches, with AdamW, in float32."""
+    import torch
+
+    model = new_distilbert(vocab_size).to("cuda" if torch.cuda.is_available() else "cpu").train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, fused=True)
+
+    def step(batch: dict) -> None:
+        model(**{name: values.to(model.device) for name, values in batch.items()}).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def new_distilbert(vocab_size: int):
+    from transformers import DistilBertConfig, DistilBertForSequenceClassification
+
+    return DistilBertForSequenceClassification(DistilBertConfig(vocab_size=max(30522, vocab_size)))

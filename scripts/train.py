@@ -14,6 +14,8 @@ from typing import Optional
 import pandas as pd
 import transformers
 from torch.distributed.elastic.multiprocessing.errors import record
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from hf_brnn.arguments import Arguments, parse_arguments
 from hf_brnn.calibration import fit_temperature, fold_temperature
@@ -32,7 +34,7 @@ from hf_brnn.preparation import PreparedData, prepare_data
 from hf_brnn.processor import assumed_watts, describe_processor, prepare_cpu
 from hf_brnn.saved_folder import check_output_folder
 from hf_brnn.saving import TrainingReport, save_folder
-from hf_brnn.training import BrnnTrainer, NonFiniteError, build_trainer, epoch_history, measure
+from hf_brnn.training import BrnnTrainer, NonFiniteError, build_trainer, epoch_history, kept_epoch, measure
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
@@ -90,8 +92,9 @@ def run(arguments: Arguments, folder: Path, stop: StopOnSignal) -> None:
     except ValueError as error:
         sys.exit(str(error))
     trainer.add_callback(stop)
+    resumed_epoch = TrainerState.load_from_json(f"{checkpoint}/{TRAINER_STATE_NAME}").epoch if checkpoint else None
     trainer.train(resume_from_checkpoint=checkpoint)
-    save(arguments, folder, data, trainer, time.perf_counter() - start)
+    save(arguments, folder, data, trainer, time.perf_counter() - start, resumed_epoch)
     if push_to_hub and is_main:
         push(folder, repo_id, *hub)
 
@@ -107,7 +110,14 @@ def prepare(arguments: Arguments, checkpoint: Optional[str]) -> tuple[PreparedDa
     return data, build_trainer(arguments.model, arguments.data, arguments.training, data)
 
 
-def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTrainer, seconds: float) -> None:
+def save(
+    arguments: Arguments,
+    folder: Path,
+    data: PreparedData,
+    trainer: BrnnTrainer,
+    seconds: float,
+    resumed_epoch: Optional[float],
+) -> None:
     """Calibrates and measures the model, saves its folder and removes the checkpoints."""
     training_args = arguments.training
     model = trainer.accelerator.unwrap_model(trainer.model)
@@ -128,7 +138,9 @@ def save(arguments: Arguments, folder: Path, data: PreparedData, trainer: BrnnTr
         history=epoch_history(trainer.state.log_history),
         evaluated="validation" if "validation" in data.held_out else "test",
         config=arguments.config,
+        kept_epoch=kept_epoch(trainer),
         seconds=seconds,
+        resumed_epoch=resumed_epoch,
         processor=describe_processor(training_args),
         watts=assumed_watts(training_args),
         versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},

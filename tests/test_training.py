@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hf_brnn.arguments import parse_arguments
-from hf_brnn.batching import LengthGroupedSampler
+from hf_brnn.batching import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts
 from hf_brnn.data import load_rows, split_rows
 from hf_brnn.preparation import prepare_data
 from hf_brnn.processor import describe_processor
@@ -176,6 +177,9 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path
     for folder in ("whole", "killed"):
         history = json.loads((tmp_path / folder / "metrics.json").read_text())["history"]
         assert [entry["epoch"] for entry in history] == list(range(1, len(history) + 1))
+    assert f"\n{len(history)} epochs in " in (tmp_path / "whole" / "README.md").read_text()
+    killed_card = (tmp_path / "killed" / "README.md").read_text()
+    assert re.search(rf"\n{len(history)} epochs, those after epoch \d+, in ", killed_card)
 
 
 def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
@@ -201,6 +205,22 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     build_trainer(arguments.model, arguments.data, arguments.training, data).train()
     assert sorted(set(epochs)) == [0, 1, 2]
+
+
+def test_a_very_long_text_to_evaluate_on_is_read_whole(tmp_path):
+    arguments = parse_arguments(["--output_dir", str(tmp_path), *map(str, SHORT)], QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    lengths = np.array([3, 30_000, 5, 0] * 10)
+    ids = np.random.default_rng(0).integers(2, 50, lengths.sum()).astype(np.int32)
+    texts = TokenizedTexts(ids, np.concatenate(([0], lengths)).cumsum(), np.zeros(40, np.int64), 0)
+    assert max(batch["input_ids"].numel() for batch in trainer.get_test_dataloader(texts)) <= MAX_BATCH_TOKENS
+    found = trainer.predict(texts).predictions
+    trainer.model.eval()
+    for row in (0, 1, 3):
+        with torch.no_grad(), trainer.compute_loss_context_manager():
+            expected = trainer.model(**collate(texts.batch(np.array([row])))).logits.float()
+        np.testing.assert_allclose(found[row], expected[0], atol=1e-2)
 
 
 def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
@@ -280,7 +300,10 @@ def test_early_stopping_ends_the_run(tmp_path):
 def test_the_best_checkpoint_is_the_one_that_is_saved(tmp_path):
     train(tmp_path / "run", "--max_rows", 400, "--num_train_epochs", 6)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["validation"]["accuracy"] == max(entry["eval_accuracy"] for entry in metrics["history"])
+    best = max(metrics["history"], key=lambda entry: entry["eval_accuracy"])
+    assert metrics["validation"]["accuracy"] == best["eval_accuracy"]
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert f"The weights are those after epoch {best['epoch']:.0f}, the best on the validation part." in card
 
 
 def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):

@@ -1,0 +1,293 @@
+"""What training costs: an epoch beside peers, a step and the least that the device could need for it, the data path."""
+
+import argparse
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import benchmark_peers as peers
+import numpy as np
+import torch
+from benchmark_timing import DEVICE, Table, in_turn, ratio, seconds, synchronize
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.data import DataLoader
+from transformers import TrainerCallback
+
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.arguments import has_bf16, parse_arguments
+from hf_brnn.batching import LengthGroupedSampler, tokenize
+from hf_brnn.data import DataArguments, load_rows, split_rows
+from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
+from hf_brnn.preparation import prepare_data
+from hf_brnn.processor import prepare_cpu
+from hf_brnn.tokenization import train_tokenizer
+from hf_brnn.training import build_trainer, collate
+
+TUTORIAL = Path(__file__).parent.parent / "configs" / "tutorial.yaml"
+STEP = {"batch_size": 512, "length": 15, "embedding_size": 256, "hidden_size": 256}
+IS_SPARSE = DEVICE.type == "cpu"
+DISTILBERT_ROWS = 256
+
+
+def training_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Table]]:
+    step = "{batch_size} texts of {length} tokens, LSTM {hidden_size}, max-mean pooling".format(**STEP)
+    return {
+        "One epoch of the tutorial's training part": lambda: one_epoch(args, folder),
+        f"A training step: {step}": lambda: training_steps(args.rounds * 4),
+        "Where the time of that step goes, 60,000 words": lambda: profile_of_step(args.rounds * 4),
+        "That step against the least that this device could need": lambda: floor_of_step(args.rounds * 4),
+        "The data path": lambda: data_path(args),
+    }
+
+
+def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
+    arguments = ["--config", str(TUTORIAL), "--data_files", *args.data_files, "--output_dir", str(folder / "run")]
+    arguments += ["--num_train_epochs", "1", "--eval_strategy", "no", "--save_strategy", "no", "--disable_tqdm", "True"]
+    model_args, data_args, training_args, _ = parse_arguments(arguments, TUTORIAL)
+    prepare_cpu(training_args)
+    data = prepare_data(data_args, training_args, folder / "data")
+
+    def trainer() -> float:
+        trained = build_trainer(model_args, data_args, training_args, data)
+        trained.add_callback(clock := EpochClock())
+        trained.train()
+        return clock.seconds
+
+    def whole_training() -> float:
+        return seconds(build_trainer(model_args, data_args, training_args, data).train)
+
+    def bare_loop() -> float:
+        torch.manual_seed(0)
+        config = model_args.to_config(len(data.tokenizer), data_args.class_names)
+        model = BrnnForSequenceClassification(config).to(DEVICE).train()
+        model.get_input_embeddings().sparse = IS_SPARSE
+        optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+        size = training_args.per_device_train_batch_size
+        sampler = LengthGroupedSampler(data.train.lengths, size, seed=42)
+        pinned = DEVICE.type != "cpu"
+        start = time.perf_counter()
+        for batch in DataLoader(data.train, size, sampler=sampler, collate_fn=collate, pin_memory=pinned):
+            with torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=training_args.bf16):
+                loss = model(**{name: values.to(DEVICE, non_blocking=True) for name, values in batch.items()}).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        synchronize()
+        return time.perf_counter() - start
+
+    precision = "bf16" if training_args.bf16 else "fp32"
+    contestants = {
+        f"hf-brnn, Trainer ({precision})": trainer,
+        f"hf-brnn, Trainer with what train() does before and after ({precision})": whole_training,
+        f"hf-brnn, bare PyTorch loop over the same batches ({precision})": bare_loop,
+    }
+    rows = dict.fromkeys(contestants, len(data.train))
+    if args.peers is None:
+        train = split_rows(load_rows(data_args), data_args)["train"]
+        labels = np.asarray(train.labels)
+        keras_model = peers.KerasTutorial(train.texts)
+        keras_inputs = keras_model.inputs(train.texts)
+        distilbert_step = peers.distilbert_step(len(data.tokenizer))
+        first = [data.train.batch(rows) for rows in np.arange(DISTILBERT_ROWS).reshape(-1, 128)]
+        contestants |= {
+            "Keras tutorial code": lambda: keras_model.fit_epoch(keras_inputs, labels),
+            "DistilBERT, some of the rows (fp32)": lambda: [distilbert_step(collate(batch)) for batch in first],
+            "fastText (its 5 epochs)": lambda: peers.train_fasttext(train.texts, train.labels, folder / "fasttext.txt"),
+            "TF-IDF + logistic regression (to the end)": lambda: peers.train_logistic_regression(
+                train.texts, train.labels
+            ),
+        }
+        rows |= {name: len(train) for name in contestants if name not in rows}
+        rows["DistilBERT, some of the rows (fp32)"] = DISTILBERT_ROWS
+    times = in_turn(contestants, args.rounds)
+    ours, *_ = times
+    return [
+        {
+            "what": name,
+            "rows": rows[name],
+            "seconds": statistics.median(found),
+            "fastest": min(found),
+            "slowest": max(found),
+            "times ours, a row": ratio(found, times[ours]) * rows[ours] / rows[name],
+        }
+        for name, found in times.items()
+    ]
+
+
+class EpochClock(TrainerCallback):
+    """Seconds from the beginning of an epoch to its end."""
+
+    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, args, state, control, **kwargs) -> None:
+        synchronize()
+        self.seconds = time.perf_counter() - self.start
+
+
+def training_steps(rounds: int) -> Table:
+    steps = {f"{size:,} words": make_step(size) for size in (4_000, 60_000)}
+    steps["60,000 words, dense embedding update"] = make_step(60_000, is_sparse=False)
+    times = in_turn(steps, rounds)
+    base = times["4,000 words"]
+    return [
+        {"what": name, "milliseconds": statistics.median(found) * 1e3, "times 4,000 words": ratio(found, base)}
+        for name, found in times.items()
+    ]
+
+
+def zipf_batches(vocab_size: int, *shape: int) -> torch.Tensor:
+    """Word ids with Zipf's frequencies, so that a batch touches as many rows of the table as one of tweets would."""
+    frequencies = 1 / np.arange(1, vocab_size - 1)
+    words = np.arange(2, vocab_size)
+    return torch.from_numpy(np.random.default_rng(0).choice(words, shape, p=frequencies / frequencies.sum()))
+
+
+def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_SPARSE, **config: int) -> Callable[[], None]:
+    torch.manual_seed(0)
+    sizes = STEP | config
+    batch_shape = sizes.pop("batch_size"), sizes.pop("length")
+    config = BrnnConfig(vocab_size=vocab_size, pooling="max_mean", **sizes)
+    model = BrnnForSequenceClassification(config).to(DEVICE).train()
+    model.get_input_embeddings().sparse = is_sparse
+    optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+    batches = itertools.cycle(zipf_batches(vocab_size, 16, *batch_shape).to(DEVICE))
+    labels = torch.arange(batch_shape[0], device=DEVICE) % 2
+
+    def step() -> None:
+        with torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=has_bf16(DEVICE.type == "cpu")):
+            loss = model(next(batches), labels=labels).loss
+        loss.backward()
+        if is_sparse:
+            clip_grad_norm(model.parameters(), 1.0)
+        else:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        synchronize()
+
+    return step
+
+
+def profile_of_step(steps: int) -> Table:
+    """The operators, on a GPU the kernels, that take most of the time."""
+    step = make_step()
+    for _ in range(5):
+        step()
+    is_cpu = DEVICE.type == "cpu"
+    with profile(activities=[ProfilerActivity.CPU] if is_cpu else list(ProfilerActivity)) as profiler:
+        for _ in range(steps):
+            step()
+    kind = DeviceType.CPU if is_cpu else DeviceType.CUDA
+    found = {
+        entry.key: (entry.self_cpu_time_total if is_cpu else entry.self_device_time_total, entry.count)
+        for entry in profiler.key_averages()
+        if entry.device_type == kind and not entry.is_user_annotation
+    }
+    total = sum(microseconds for microseconds, _ in found.values())
+    return [
+        {
+            "what": name[:70],
+            "times a step": count / steps,
+            "milliseconds a step": microseconds / steps / 1e3,
+            "share": microseconds / total,
+        }
+        for name, (microseconds, count) in sorted(found.items(), key=lambda item: -item[1][0])[:12]
+    ]
+
+
+def floor_of_step(rounds: int) -> Table:
+    """What the step computes and moves at least, against what the device computes and copies in a second when it does
+    nothing else.
+
+    A recurrent layer of E inputs and H states multiplies 4 H (E + H) weights a token and direction, once forward and
+    twice backward. Moved are, for every parameter that the step changes, weight, gradient and two moments in and out
+    (float32); for every token, its embedding and the gradient of that (float32), the gates and states that the forward
+    pass keeps for the backward one (2 bytes each) and the gradients of the states (float32).
+    """
+    size, length, inputs, states = STEP.values()
+    tokens = size * length
+    weights = 2 * 4 * states * (inputs + states)
+    operations = 3 * 2 * weights * tokens
+    words = len(zipf_batches(60_000, 1, size, length).unique()) if IS_SPARSE else 60_000
+    activations = tokens * (2 * 4 * inputs * 2 + 2 * (2 * 6 * states + 4 * states) * 2)
+    moved = 8 * 4 * (weights + words * inputs) + activations
+
+    dtype = torch.bfloat16 if has_bf16(DEVICE.type == "cpu") else torch.float32
+    width = 2048 if DEVICE.type == "cpu" else 8192
+    matrix = torch.randn(width, width, device=DEVICE, dtype=dtype)
+    source = torch.empty(2**28, dtype=torch.uint8, device=DEVICE)
+    target = torch.empty_like(source)
+    step = make_step()
+    calls = {
+        "step": step,
+        "product": lambda: (matrix @ matrix, synchronize()),
+        "copy": lambda: (target.copy_(source), synchronize()),
+    }
+    times = {name: statistics.median(found) for name, found in in_turn(calls, rounds).items()}
+    rates = {"operations": 2 * width**3 / times["product"], "bytes moved": 2 * len(source) / times["copy"]}
+    floors = {"operations": operations / rates["operations"], "bytes moved": moved / rates["bytes moved"]}
+    amounts = {"operations": operations, "bytes moved": moved}
+    rows: Table = [
+        {
+            "what": name,
+            "billions": amounts[name] / 1e9,
+            "billions a second": rates[name] / 1e9,
+            "milliseconds": floor * 1e3,
+        }
+        for name, floor in floors.items()
+    ]
+    rows.append(
+        {
+            "what": "the step",
+            "milliseconds": times["step"] * 1e3,
+            "times the higher": times["step"] / max(floors.values()),
+        }
+    )
+    return rows
+
+
+def data_path(args: argparse.Namespace) -> Table:
+    texts = load_rows(DataArguments(data_files=args.data_files, skip_bad_rows=True)).texts
+    tokenizer = train_tokenizer(texts, 60_000)
+    texts = (texts * (args.rows // len(texts) + 1))[: args.rows]
+    start = time.perf_counter()
+    tokenized = tokenize(texts, tokenizer.backend_tokenizer, 0, labels=[0] * len(texts))
+    tokenizing = time.perf_counter() - start
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    sampler = LengthGroupedSampler(tokenized.lengths, 512, seed=0)
+    loader = DataLoader(tokenized, batch_size=512, sampler=sampler, collate_fn=collate)
+    batching = statistics.median(seconds(lambda: [None for _ in loader]) for _ in range(3))
+    torch.set_num_threads(threads)
+    return [
+        {"what": f"tokenizing, {os.cpu_count()} cores", "texts": len(texts), "seconds": tokenizing},
+        {"what": "making the batches of an epoch, one core", "texts": len(texts), "seconds": batching},
+    ]
+
+
+def steps_by(name: str, values, rounds: int) -> Table:
+    times = in_turn({value: make_step(**({"vocab_size": 4_000} | {name: value})) for value in values}, rounds)
+    base = times[values[0]]
+    return [
+        {name: value, "milliseconds": statistics.median(found) * 1e3, "times the first": ratio(found, base)}
+        for value, found in times.items()
+    ]
+
+
+def steps_by_threads(rounds: int) -> Table:
+    step, most = make_step(), torch.get_num_threads()
+
+    def on(threads: int) -> Callable[[], None]:
+        return lambda: (torch.set_num_threads(threads), step())[1]
+
+    times = in_turn({threads: on(threads) for threads in range(1, most + 1)}, rounds)
+    torch.set_num_threads(most)
+    return [
+        {"threads": threads, "milliseconds": statistics.median(found) * 1e3, "times the first": ratio(found, times[1])}
+        for threads, found in times.items()
+    ]
