@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import run_python
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
-from transformers import AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.batching import TokenizedTexts
@@ -58,6 +58,17 @@ def test_the_exported_files_are_small_and_self_contained(exported_folder):
 def test_the_float_graph_gives_what_torch_gives_on_every_text(exported_folder):
     expected = TorchClassifier(exported_folder)(TEXTS)
     np.testing.assert_allclose(OnnxClassifier(exported_folder, quantized=False)(TEXTS), expected, atol=1e-5)
+
+
+def test_logits_of_left_padded_and_empty_texts_are_those_of_torch(exported_folder):
+    tokenizer = AutoTokenizer.from_pretrained(exported_folder, padding_side="left")
+    batch = tokenizer([*TEXTS[:300], ""], padding=True, return_tensors="pt")
+    assert batch.attention_mask[:, 0].sum() < 300
+    with torch.no_grad():
+        expected = AutoModelForSequenceClassification.from_pretrained(exported_folder)(**batch).logits
+    session = onnxruntime.InferenceSession(exported_folder / "onnx" / "model.onnx")
+    feed = {name: batch[name].numpy() for name in ("input_ids", "attention_mask")}
+    np.testing.assert_allclose(session.run(None, feed)[0], expected, atol=1e-5)
 
 
 def test_the_quantized_graph_gives_nearly_the_same_labels(exported_folder):

