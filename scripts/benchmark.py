@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
         "--peers",
         nargs="*",
         choices=list(PEERS),
-        help="Measure these peers only; no name means none (accuracy, train).",
+        help="Measure these peers only; no name means none (accuracy); train, score and startup take all or none.",
     )
     parser.add_argument("--tables", nargs="+", help="Make those tables only whose title has one of these parts.")
     parser.add_argument("--update_card", action="store_true", help="Write the peers into the model's card (accuracy).")
@@ -75,7 +75,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=40, help="Steps of a training (processes).")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/benchmarks"))
     args = parser.parse_args(argv)
-    if args.benchmark not in ("startup", "processes") and not args.data_files:
+    needs_none = args.benchmark == "processes" or (args.benchmark == "startup" and args.peers is not None)
+    if not needs_none and not args.data_files:
         parser.error(f"{args.benchmark} needs --data_files")
     if args.benchmark in ("score", "startup", "growth") and not args.model:
         parser.error(f"{args.benchmark} needs --model")
@@ -286,10 +287,8 @@ def startup(args: argparse.Namespace, folder: Path) -> Table:
         "hf-brnn, OnnxClassifier": f"from hf_brnn.onnx import OnnxClassifier; f = OnnxClassifier({model})",
         "hf-brnn, pipeline": "from transformers import pipeline; "
         f"f = pipeline('text-classification', model={model}, trust_remote_code=True)",
-        "DistilBERT, pipeline (weights made, not read)": f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); "
-        f"import benchmark_peers; f = benchmark_peers.distilbert_pipeline({model})",
     }
-    if args.data_files:
+    if args.peers is None:
         rows = load_rows(DataArguments(data_files=args.data_files))
         fasttext_file = peers.fasttext_classifier(rows, folder)[1]
         regression_file = peers.word_regression(rows, folder)[1]
@@ -298,6 +297,8 @@ def startup(args: argparse.Namespace, folder: Path) -> Table:
         keras_model.model.build((None, keras_model.width))
         keras_model.model.save(folder / "tutorial.keras")
         loads |= {
+            "DistilBERT, pipeline (weights made, not read)": f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); "
+            f"import benchmark_peers; f = benchmark_peers.distilbert_pipeline({model})",
             "Keras tutorial code (texts are ids already)": "import keras, numpy; "
             f"m = keras.models.load_model({str(folder / 'tutorial.keras')!r}); "
             f"f = lambda texts: m.predict(numpy.ones((1, {keras_model.width})), verbose=0)",

@@ -142,7 +142,7 @@ def distilbert_pipeline(tokenizer_folder: Path):
     """DistilBERT-base in its own size with random weights, over the tokenizer of one of our folders."""
     from transformers import AutoTokenizer, pipeline
 
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, trust_remote_code=True)
     model = new_distilbert(len(tokenizer)).eval()
     tokenizer.model_max_length = model.config.max_position_embeddings
     return pipeline("text-classification", model=model, tokenizer=tokenizer)

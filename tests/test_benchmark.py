@@ -11,8 +11,9 @@ SAMPLE = REPOSITORY / "hf_brnn" / "sample" / "tweets.csv"
 
 def test_the_startup_benchmark_prints_and_writes_its_table(exported_folder, tmp_path):
     process = run_python(
-        "scripts/benchmark.py", "startup", "--model", exported_folder, "--rounds", 1, "--output_dir", tmp_path
-    )
+        "scripts/benchmark.py", "startup", "--model", exported_folder, "--rounds", 1, "--peers",
+        "--output_dir", tmp_path,
+    )  # fmt: skip
     results = json.loads((tmp_path / "startup.json").read_text())
     (table,) = results["tables"].values()
     assert {row["what"] for row in table} >= {"hf-brnn, OnnxClassifier", "hf-brnn, pipeline"}
@@ -75,7 +76,9 @@ def test_the_ablation_leaves_out_one_part_at_a_time(tmp_path):
 
 def test_the_accuracy_benchmark_measures_a_peer_and_us_on_the_same_rows(tmp_path):
     recipe = tmp_path / "short.yaml"
-    recipe.write_text(f"{(REPOSITORY / 'configs' / 'quickstart.yaml').read_text()}\nmax_rows: 600\n")
+    recipe.write_text(
+        f"{(REPOSITORY / 'configs' / 'quickstart.yaml').read_text()}\nmax_rows: 600\nnum_train_epochs: 6\n"
+    )
     held_out = tmp_path / "held_out.csv"
     held_out.write_text("text,label\nwhat a lovely day,1\nthe worst film ever,0\n")
     peer = "TF-IDF of words + logistic regression"
