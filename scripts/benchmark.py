@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
         "--peers",
         nargs="*",
         choices=list(PEERS),
-        help="Measure these peers only; no name means none (accuracy); train, score and startup take all or none.",
+        help="These peers only; no name means none (accuracy). Train, startup and single texts take all or none.",
     )
     parser.add_argument("--tables", nargs="+", help="Make those tables only whose title has one of these parts.")
     parser.add_argument("--update_card", action="store_true", help="Write the peers into the model's card (accuracy).")
@@ -293,7 +293,6 @@ def startup(args: argparse.Namespace, folder: Path) -> Table:
         fasttext_file = peers.fasttext_classifier(rows, folder)[1]
         regression_file = peers.word_regression(rows, folder)[1]
         keras_model = peers.KerasTutorial(rows.texts)
-        keras_model.inputs(rows.texts[:1])
         keras_model.model.build((None, keras_model.width))
         keras_model.model.save(folder / "tutorial.keras")
         loads |= {

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import benchmark_peers as peers
 import numpy as np
@@ -92,7 +93,7 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
         keras_model = peers.KerasTutorial(train.texts)
         keras_inputs = keras_model.inputs(train.texts)
         distilbert_step = peers.distilbert_step(len(data.tokenizer))
-        first = [data.train.batch(rows) for rows in np.arange(DISTILBERT_ROWS).reshape(-1, 128)]
+        first = [data.train.batch(indices) for indices in np.arange(DISTILBERT_ROWS).reshape(-1, 128)]
         contestants |= {
             "Keras tutorial code": lambda: keras_model.fit_epoch(keras_inputs, labels),
             "DistilBERT, some of the rows (fp32)": lambda: [distilbert_step(collate(batch)) for batch in first],
@@ -132,11 +133,14 @@ class EpochClock(TrainerCallback):
 def training_steps(rounds: int) -> Table:
     steps = {f"{size:,} words": make_step(size) for size in (4_000, 60_000)}
     steps["60,000 words, dense embedding update"] = make_step(60_000, is_sparse=False)
-    times = in_turn(steps, rounds)
-    base = times["4,000 words"]
+    return against_the_first("what", in_turn(steps, rounds))
+
+
+def against_the_first(name: str, times: dict[Any, list[float]]) -> Table:
+    base, *_ = times.values()
     return [
-        {"what": name, "milliseconds": statistics.median(found) * 1e3, "times 4,000 words": ratio(found, base)}
-        for name, found in times.items()
+        {name: value, "milliseconds": statistics.median(found) * 1e3, "times the first": ratio(found, base)}
+        for value, found in times.items()
     ]
 
 
@@ -229,26 +233,18 @@ def floor_of_step(rounds: int) -> Table:
         "copy": lambda: (target.copy_(source), synchronize()),
     }
     times = {name: statistics.median(found) for name, found in in_turn(calls, rounds).items()}
-    rates = {"operations": 2 * width**3 / times["product"], "bytes moved": 2 * len(source) / times["copy"]}
-    floors = {"operations": operations / rates["operations"], "bytes moved": moved / rates["bytes moved"]}
-    amounts = {"operations": operations, "bytes moved": moved}
-    rows: Table = [
-        {
-            "what": name,
-            "billions": amounts[name] / 1e9,
-            "billions a second": rates[name] / 1e9,
-            "milliseconds": floor * 1e3,
-        }
-        for name, floor in floors.items()
-    ]
-    rows.append(
-        {
-            "what": "the step",
-            "milliseconds": times["step"] * 1e3,
-            "times the higher": times["step"] / max(floors.values()),
-        }
-    )
-    return rows
+    rows: Table = []
+    for name, amount, rate in (
+        ("operations", operations, 2 * width**3 / times["product"]),
+        ("bytes moved", moved, 2 * len(source) / times["copy"]),
+    ):
+        milliseconds = amount / rate * 1e3
+        rows.append(
+            {"what": name, "billions": amount / 1e9, "billions a second": rate / 1e9, "milliseconds": milliseconds}
+        )
+    milliseconds = times["step"] * 1e3
+    floor = max(row["milliseconds"] for row in rows)
+    return [*rows, {"what": "the step", "milliseconds": milliseconds, "times the higher": milliseconds / floor}]
 
 
 def data_path(args: argparse.Namespace) -> Table:
@@ -271,12 +267,8 @@ def data_path(args: argparse.Namespace) -> Table:
 
 
 def steps_by(name: str, values, rounds: int) -> Table:
-    times = in_turn({value: make_step(**({"vocab_size": 4_000} | {name: value})) for value in values}, rounds)
-    base = times[values[0]]
-    return [
-        {name: value, "milliseconds": statistics.median(found) * 1e3, "times the first": ratio(found, base)}
-        for value, found in times.items()
-    ]
+    steps = {value: make_step(**({"vocab_size": 4_000} | {name: value})) for value in values}
+    return against_the_first(name, in_turn(steps, rounds))
 
 
 def steps_by_threads(rounds: int) -> Table:
@@ -287,7 +279,4 @@ def steps_by_threads(rounds: int) -> Table:
 
     times = in_turn({threads: on(threads) for threads in range(1, most + 1)}, rounds)
     torch.set_num_threads(most)
-    return [
-        {"threads": threads, "milliseconds": statistics.median(found) * 1e3, "times the first": ratio(found, times[1])}
-        for threads, found in times.items()
-    ]
+    return against_the_first("threads", times)
