@@ -57,7 +57,13 @@ class ShardScorer:
     """An actor of the pool: scores one shard after another on one core, a batch of rows at a time."""
 
     def __init__(
-        self, model: Path, batch_size: int, text_column: str, skip_bad_rows: bool, source: Folder, target: Folder
+        self,
+        model: Path,
+        batch_size: Optional[int],
+        text_column: str,
+        skip_bad_rows: bool,
+        source: Folder,
+        target: Folder,
     ) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         self.classifier = OnnxClassifier(model, batch_size=batch_size, num_threads=1)
@@ -132,7 +138,7 @@ def score_folder(
     input_folder: str,
     output_folder: str,
     text_column: str = "text",
-    batch_size: int = 128,
+    batch_size: Optional[int] = None,
     skip_bad_rows: bool = False,
     workers: Optional[int] = None,
 ) -> tuple[int, int]:
@@ -146,7 +152,7 @@ def score_folder(
         input_folder: A path that every machine sees, or a URI of a file system that pyarrow knows (s3, gs, abfs).
         output_folder: The same, for the output.
         text_column: The column of texts.
-        batch_size: Number of texts that a worker scores at once.
+        batch_size: Number of texts that a worker scores at once; by default as `OnnxClassifier` has it.
         skip_bad_rows: Whether to log and leave out rows that can't be used.
         workers: Number of workers, one core each; by default all cores of the cluster.
 

@@ -23,6 +23,8 @@ OPSET = 17
 IR_VERSION = 8
 # torch's gate order to that of ONNX: LSTM i f g o to i o f g, GRU r z n to z r n.
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+# So few texts at once, as their states then fit a core's own cache.
+BATCH_SIZE = 32
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
 
@@ -155,11 +157,21 @@ def add_max_mean_pooling(graph: GraphBuilder, states: str, lengths: str, positio
     is_padding = graph.add("GreaterOrEqual", graph.add("Unsqueeze", positions, graph.integers(1)), lengths)
     offsets = graph.add("Unsqueeze", graph.add("Where", is_padding, lowest, zero), graph.integers(1, 3))
     is_empty = graph.add("Equal", column, graph.integers(0))
-    highest = graph.add("ReduceMax", graph.add("Add", states, offsets), axes=[0], keepdims=0)
-    maximum = graph.add("Where", is_empty, zero, highest)
+    maximum = graph.add("Where", is_empty, zero, add_max_over_tokens(graph, graph.add("Add", states, offsets)))
     total = graph.add("ReduceSum", states, graph.integers(0), keepdims=0)
     count = graph.add("Cast", graph.add("Max", column, graph.integers(1)), to=1)
     return graph.add("Concat", maximum, graph.add("Div", total, count), axis=0)
+
+
+def add_max_over_tokens(graph: GraphBuilder, states: str) -> str:
+    """Adds the maximum over the first axis. onnxruntime's `ReduceMax` compares value by value, its `Max` many at once,
+    so that the larger of the first and the second half is taken beforehand; of an odd number both have the middle."""
+    length = graph.add("Shape", states, end=1)
+    start = graph.add("Div", length, graph.integers(2))
+    axis = zero = graph.integers(0)
+    first_half = graph.add("Slice", states, zero, graph.add("Sub", length, start), axis)
+    second_half = graph.add("Slice", states, start, length, axis)
+    return graph.add("ReduceMax", graph.add("Max", first_half, second_half), axes=[0], keepdims=0)
 
 
 def quantize_onnx(path: Path, quantized_path: Path) -> None:
@@ -177,7 +189,7 @@ class OnnxClassifier:
     Args:
         folder: A saved folder with `onnx/model.onnx` or `onnx/model_quantized.onnx`.
         quantized: Whether to run the int8 graph.
-        batch_size: Number of texts that are scored at once.
+        batch_size: Number of texts that are scored at once; by default 32.
         num_threads: Number of batches that are scored at once, each on a thread; by default one a core.
 
     Raises:
@@ -186,7 +198,11 @@ class OnnxClassifier:
     """
 
     def __init__(
-        self, folder: Path, quantized: bool = True, batch_size: int = 128, num_threads: Optional[int] = None
+        self,
+        folder: Path,
+        quantized: bool = True,
+        batch_size: Optional[int] = None,
+        num_threads: Optional[int] = None,
     ) -> None:
         folder = Path(folder)
         graph = folder / (QUANTIZED_FILE if quantized else MODEL_FILE)
@@ -208,7 +224,7 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self.batch_size = batch_size
+        self.batch_size = BATCH_SIZE if batch_size is None else batch_size
         self.num_threads = num_threads or pa.cpu_count()
 
     def __call__(self, texts: list[str]) -> np.ndarray:

@@ -36,7 +36,9 @@ class Classifier(Protocol):
     def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray: ...
 
 
-def load_classifier(model: Union[str, Path], batch_size: int = 128, revision: Optional[str] = None) -> Classifier:
+def load_classifier(
+    model: Union[str, Path], batch_size: Optional[int] = None, revision: Optional[str] = None
+) -> Classifier:
     """A saved folder's int8 graph, without torch, where it has one; else the folder, or that revision of the model on
     the Hub, in torch.
 

@@ -12,13 +12,15 @@ from . import auto  # noqa: F401
 from .batching import TokenizedTexts, tokenize
 from .saved_folder import check_saved_folder
 
+BATCH_SIZE = 128
+
 
 class TorchClassifier:
     """A saved classifier and its tokenizer.
 
     Args:
         model: A saved folder, or a model id on the Hub.
-        batch_size: Number of texts that are scored at once.
+        batch_size: Number of texts that are scored at once; by default 128.
         revision: Branch, tag or commit of a model on the Hub.
 
     Raises:
@@ -26,7 +28,9 @@ class TorchClassifier:
         ValueError: It does not give one label of several, or the folder is not what `check_saved_folder` wants.
     """
 
-    def __init__(self, model: Union[str, Path], batch_size: int = 128, revision: Optional[str] = None) -> None:
+    def __init__(
+        self, model: Union[str, Path], batch_size: Optional[int] = None, revision: Optional[str] = None
+    ) -> None:
         if Path(model).is_dir():
             check_saved_folder(Path(model))
         try:
@@ -47,7 +51,7 @@ class TorchClassifier:
         if torch.cuda.is_available():
             self.model.cuda()
         self.class_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
-        self.batch_size = batch_size
+        self.batch_size = BATCH_SIZE if batch_size is None else batch_size
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""

@@ -26,7 +26,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--input", help="csv, tsv, json, jsonl, parquet or txt file of texts.")
     parser.add_argument("--output", help="File for the same rows with columns label and score.")
     parser.add_argument("--text_column", default="text")
-    parser.add_argument("--batch_size", type=int, default=128)
+    parser.add_argument(
+        "--batch_size", type=int, help="Texts that are scored at once; by default 32 through ONNX, 128 through torch."
+    )
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and leave out rows that can't be read.")
     parser.add_argument(
         "--engine",
@@ -44,8 +46,9 @@ def main(argv: list[str]) -> None:
         parser.error("--workers is for --engine ray")
     if args.engine == "ray" and args.texts:
         parser.error("--engine ray scores folders of parquet files: give --input and --output")
-    if args.workers is not None and args.workers < 1:
-        parser.error("--workers must be 1 or more")
+    for name in ("batch_size", "workers"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f"--{name} must be 1 or more")
 
     try:
         if args.engine == "ray":

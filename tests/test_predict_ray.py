@@ -181,6 +181,7 @@ def test_folders_that_do_not_fit_are_named(source, tmp_path):
         (("--model", "runs/nowhere"), "runs/nowhere is no saved folder: it has no config.json."),
         (("--engine", "local"), "--workers is for --engine ray"),
         (("--workers", "0"), "--workers must be 1 or more"),
+        (("--batch_size", "0"), "--batch_size must be 1 or more"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(source, tmp_path, more, message):
