@@ -227,6 +227,16 @@ def test_weights_are_loaded_in_the_wanted_dtype(tmp_path, cell_type):
         torch.testing.assert_close(loaded(**batch).logits.float(), model(**batch).logits, atol=0.2, rtol=0.1)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_another_dtype_train_with_every_dropout(dtype):
+    names = ("embedding_dropout", "input_dropout", "recurrent_dropout", "classifier_dropout", "word_dropout")
+    model = make_model(pooling="max_mean", **dict.fromkeys(names, 0.5)).to(dtype).train()
+    output = model(**make_batch([5, 0, 3], width=5), labels=torch.tensor([0, 1, 0]), output_hidden_states=True)
+    output.loss.backward()
+    assert {states.dtype for states in (*output.hidden_states, output.logits)} == {dtype}
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def test_a_model_can_be_made_on_the_meta_device():
     with torch.device("meta"):
         model = BrnnForSequenceClassification(make_config())
@@ -295,6 +305,20 @@ def test_loading_a_classifier_as_base_model_reports_nothing_unexpected(tmp_path)
     _, report = BrnnModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not report["unexpected_keys"]
     assert not report["missing_keys"]
+
+
+@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+def test_gradients_of_padded_texts_are_those_of_finite_differences(pooling):
+    model = make_model(pooling=pooling).double()
+    attention_mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]])
+    embeddings = torch.randn(5, 5, 7, dtype=torch.float64, requires_grad=True)
+
+    def outputs(values):
+        output = model.brnn(inputs_embeds=values, attention_mask=attention_mask)
+        return output.pooler_output, output.last_hidden_state
+
+    assert torch.autograd.gradcheck(outputs, embeddings)
+    assert torch.autograd.gradgradcheck(outputs, embeddings)
 
 
 def test_the_padding_row_stays_zero_in_training():
