@@ -76,6 +76,24 @@ CONTRAST = (
 )
 
 
+NEUTRAL = (
+    "I went home",
+    "on my way to work",
+    "just had lunch",
+    "watching the news",
+    "it is Tuesday",
+    "reading a book in the park",
+)
+EMOTICONS = (
+    (":)", POSITIVE),
+    (":-)", POSITIVE),
+    (":D", POSITIVE),
+    (":(", NEGATIVE),
+    (":-(", NEGATIVE),
+    ("=(", NEGATIVE),
+)
+
+
 class Check(NamedTuple):
     """A text and its right label, or another text whose label it must share."""
 
@@ -100,6 +118,9 @@ def _labelled_checks() -> Iterator[Check]:
             yield Check("negation", text, label)
     for text, label in CONTRAST:
         yield Check("contrast", text, label)
+    for text in NEUTRAL:
+        for emoticon, label in EMOTICONS:
+            yield Check("emoticons", f"{text} {emoticon}", label)
 
 
 def _invariance_checks() -> Iterator[Check]:

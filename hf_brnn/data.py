@@ -15,6 +15,7 @@ import pandas as pd
 from datasets import load_dataset
 from sklearn.model_selection import train_test_split
 
+from .emoticons import restore_emoticons
 from .tables import BATCH_SIZE, BadRow, BadRowsError, column_values, list_names, read_batches, shorten
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,10 @@ class DataArguments:
     validation_size: float = field(default=0.1, metadata={"help": "Rows kept for validation: a share, or a number."})
     test_size: float = field(default=0.1, metadata={"help": "Rows kept for the test: a share, or a number."})
     split_seed: int = field(default=42, metadata={"help": "Seed of max_rows and of the splits."})
+    emoticon_share: float = field(
+        default=0.0,
+        metadata={"help": "Share of the training texts that get an emoticon like those Sentiment140 was labelled by."},
+    )
     skip_bad_rows: bool = field(default=False, metadata={"help": "Count, list and leave out rows that can't be used."})
     vocab_size: int = field(default=4000, metadata={"help": "Words the tokenizer knows at most."})
     min_frequency: int = field(default=2, metadata={"help": "A word seen less often in training stays unknown."})
@@ -82,6 +87,14 @@ class DataArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
+        if not 0 <= self.emoticon_share <= 1:
+            raise ValueError(f"emoticon_share is {self.emoticon_share}, but must be a share in [0, 1].")
+        if self.emoticon_share and not _is_sentiment(self.class_names):
+            names = ", ".join(LABEL_NAMES)
+            raise ValueError(
+                f"emoticon_share is for the labels {names}, but class_names is {self.class_names}: "
+                "give --emoticon_share 0."
+            )
         if self.streaming and self.max_rows is not None:
             raise ValueError("max_rows draws from all rows, which streaming does not hold: leave one of them out.")
         if len(self.class_names) < 2 or len(set(map(_label_key, self.class_names))) < len(self.class_names):
@@ -357,6 +370,11 @@ def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRow
     if "train" not in splits:
         raise ValueError(f"No row of {len(rows)} is left to train on: lower validation_size and test_size.")
     return splits
+
+
+def training_texts(rows: LabelledRows, args: DataArguments) -> list[str]:
+    """The texts of the training part as they are learned from."""
+    return restore_emoticons(rows.texts, rows.labels, args.emoticon_share) if args.emoticon_share else rows.texts
 
 
 def read_held_out_keys(args: DataArguments) -> set[str]:

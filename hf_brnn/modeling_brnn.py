@@ -58,18 +58,28 @@ class TokenOrder:
 
 
 class Rearrange(torch.autograd.Function):
-    """Rearranges `(batch_size, sequence_length)` ids or `(batch_size, sequence_length, channels)` states by a flat
-    index, and their gradient by the index that undoes it; `index_select` alone would add the gradient up, slowly."""
+    """What `rearrange` does. The gradient is rearranged by the inverse; `index_select` would add it up, slowly."""
 
     @staticmethod
-    def forward(ctx: Any, states: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(index, inverse)
+    def forward(states: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
         return states.flatten(0, 1).index_select(0, index).view(states.shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         index, inverse = ctx.saved_tensors
         return Rearrange.apply(gradient, inverse, index), None, None
+
+
+def rearrange(states: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+    """Rearranges `(batch_size, sequence_length)` ids or `(batch_size, sequence_length, channels)` states by a flat
+    index, which another one undoes."""
+    # TorchScript can't save an autograd function.
+    function = Rearrange.forward if torch.jit.is_tracing() else Rearrange.apply
+    return function(states, index, inverse)
 
 
 def random_mask(values: torch.Tensor, p: float) -> torch.Tensor:
@@ -133,8 +143,8 @@ class BrnnLayer(nn.Module):
         that reverses them. Returns `(batch_size, sequence_length, 2 * hidden_size)`, zero at padding."""
         hidden_states = self.dropout(hidden_states)
         forward_states = self._run(self.forward_rnn, hidden_states)
-        reversed_states = Rearrange.apply(hidden_states, to_reversed, to_reversed)
-        backward_states = Rearrange.apply(self._run(self.backward_rnn, reversed_states), to_reversed, to_reversed)
+        reversed_states = rearrange(hidden_states, to_reversed, to_reversed)
+        backward_states = rearrange(self._run(self.backward_rnn, reversed_states), to_reversed, to_reversed)
         return torch.cat((forward_states, backward_states), dim=-1).masked_fill(~mask[..., None], 0)
 
     def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor) -> torch.Tensor:
@@ -295,13 +305,13 @@ class BrnnModel(BrnnPreTrainedModel):
             inputs = inputs.new_full((len(inputs), 1, *inputs.shape[2:]), self.config.pad_token_id)
 
         order = TokenOrder.from_attention_mask(attention_mask)
-        inputs = Rearrange.apply(inputs, order.to_front, order.to_original)
+        inputs = rearrange(inputs, order.to_front, order.to_original)
         embeddings = self.embeddings(inputs_embeds=inputs) if input_ids is None else self.embeddings(inputs)
         all_hidden_states = self.encoder(embeddings, order)
         pooled_output = self.pooler(all_hidden_states[-1], order)
         wanted_states = all_hidden_states if output_hidden_states else all_hidden_states[-1:]
         hidden_states = tuple(
-            Rearrange.apply(states, order.to_original, order.to_front)[:, :sequence_length] for states in wanted_states
+            rearrange(states, order.to_original, order.to_front)[:, :sequence_length] for states in wanted_states
         )
 
         output = BaseModelOutputWithPooling(

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from .arguments import BrnnTrainingArguments
 from .batching import TokenizedTexts, tokenize
-from .data import DataArguments, LabelledRows, describe, load_rows, split_rows
+from .data import DataArguments, LabelledRows, describe, load_rows, split_rows, training_texts
 from .streaming import FirstPass, StreamedTexts, StreamPlan, StreamSplits
 from .tokenization import save_tokenizer, train_tokenizer
 
@@ -121,6 +121,7 @@ def _check_all_read_the_same(folder: Path) -> None:
 def _write_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
     rows = load_rows(data_args)
     splits = split_rows(rows, data_args)
+    splits["train"] = replace(splits["train"], texts=training_texts(splits["train"], data_args))
     tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
     pq.write_table(places_of(splits["train"]), folder / TRAIN_ROWS)

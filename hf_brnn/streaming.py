@@ -13,7 +13,16 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from .batching import LengthGroupedSampler, tokenize
-from .data import DataArguments, LabelledRows, read_held_out_keys, read_rows, report_left_out, source_files, text_key
+from .data import (
+    DataArguments,
+    LabelledRows,
+    read_held_out_keys,
+    read_rows,
+    report_left_out,
+    source_files,
+    text_key,
+    training_texts,
+)
 
 
 @dataclass
@@ -118,7 +127,7 @@ class FirstPass:
             self.rows.extend(
                 chunk if not self.rows else replace(chunk.select([]), bad_rows=chunk.bad_rows, neutral=chunk.neutral)
             )
-            yield from (chunk.texts[index] for index in train)
+            yield from training_texts(chunk.select(train), self.args)
         report_left_out(self.rows, self.args)
         self.sizes = Counter({name: len(part) for name, part in self.held_out.items()})
         self.sizes["train"] = int(self.train_rows.sum())
@@ -200,7 +209,9 @@ class StreamedTexts:
         for _ in range(number - self._place[1]):
             self._block = next(self._blocks)
         self._place = (epoch, number)
-        tokenized = tokenize(self._block.texts, self.tokenizer, self.pad_token_id, self._block.labels)
+        tokenized = tokenize(
+            training_texts(self._block, self.args), self.tokenizer, self.pad_token_id, self._block.labels
+        )
         self._tokenized = tokenized.cut(self.args.max_length)
         sampler = LengthGroupedSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
         sampler.set_epoch(epoch)

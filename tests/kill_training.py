@@ -17,12 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import train
 
-PHASES = ("reading", "stepping", "evaluating", "saving", "finishing")
+PHASES = ("reading", "stepping", "evaluating", "saving", "saved", "finishing")
 phase_in_child = mmap.mmap(-1, 1)
 
 
-def show_phase(owner, name, phase):
-    """Lets a function say, while it runs, that the process is in a phase."""
+def show_phase(owner, name, phase, next_phase=None):
+    """Lets a function say, while it runs, that the process is in a phase, and then that it is in the next one or in the
+    one before."""
     function = getattr(owner, name)
 
     def shown(*args, **kwargs):
@@ -30,7 +31,7 @@ def show_phase(owner, name, phase):
         try:
             return function(*args, **kwargs)
         finally:
-            phase_in_child[0] = before
+            phase_in_child[0] = PHASES.index(next_phase) if next_phase else before
 
     setattr(owner, name, shown)
 
@@ -53,7 +54,7 @@ def kill_once(arguments, phase, delay):
 show_phase(train, "prepare_data", "reading")
 show_phase(train.BrnnTrainer, "training_step", "stepping")
 show_phase(train.BrnnTrainer, "evaluate", "evaluating")
-show_phase(train.BrnnTrainer, "_save_checkpoint", "saving")
+show_phase(train.BrnnTrainer, "_save_checkpoint", "saving", "saved")
 show_phase(train, "save_folder", "finishing")
 
 parser = argparse.ArgumentParser()

@@ -135,6 +135,15 @@ def test_float_ids_are_taken():
     torch.testing.assert_close(model(batch["input_ids"].float(), batch["attention_mask"]).logits, model(**batch).logits)
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:`torch.jit:DeprecationWarning")
+def test_a_traced_model_is_saved_and_loaded_by_torch_alone(tmp_path):
+    model = make_model(pooling="max_mean")
+    batch = tuple(make_batch([5, 0, 3], width=5).values())
+    torch.jit.trace(model, batch, strict=False).save(tmp_path / "model.pt")
+    other = tuple(make_batch([2, 9], width=9, side="left").values())
+    torch.testing.assert_close(torch.jit.load(tmp_path / "model.pt")(*other)["logits"], model(*other).logits)
+
+
 def test_outputs_are_tuples_or_dataclasses():
     model = make_model()
     batch = make_batch([5, 3], width=5) | {"labels": torch.tensor([0, 1])}

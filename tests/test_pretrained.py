@@ -6,7 +6,7 @@ from conftest import run_python
 from huggingface_hub import ModelCard
 
 from hf_brnn import PRETRAINED
-from hf_brnn.behaviour import behaviour_table
+from hf_brnn.behaviour import NEUTRAL, behaviour_table
 from hf_brnn.hub import pushed_files
 from hf_brnn.onnx import OnnxClassifier
 from hf_brnn.scoring import TorchClassifier
@@ -49,6 +49,14 @@ def test_it_passes_the_checks_of_behaviour_that_it_must_and_most_others():
         assert rates[capability] == 1, capability
     assert rates["plain words"] > 0.9
     assert rates["negation"] > 0.8
+    assert rates["emoticons"] > 0.7
+
+
+def test_an_emoticon_speaks_for_its_label():
+    classifier = OnnxClassifier(PRETRAINED)
+    sad, plain, happy = (classifier([text + emoticon for text in NEUTRAL])[:, 1] for emoticon in (" :(", "", " :)"))
+    assert (sad < plain).all()
+    assert (plain < happy).all()
 
 
 def test_its_graph_agrees_with_its_weights():

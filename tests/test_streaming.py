@@ -1,4 +1,5 @@
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -69,6 +70,13 @@ def read_epoch(stream, epoch):
 def texts_of(batches, tokenizer):
     rows = (row[mask == 1] for batch in batches for row, mask in zip(batch["input_ids"], batch["attention_mask"]))
     return [" ".join(tokenizer.convert_ids_to_tokens(row)) for row in rows]
+
+
+def test_emoticons_are_restored_in_every_epoch(shards):
+    stream, _, tokenizer = open_stream(arguments(shards, emoticon_share=1.0))
+    for epoch in range(2):
+        texts = texts_of(read_epoch(stream, epoch), tokenizer)
+        assert all(re.search("[:=]-? ?[()]|:d", text) for text in texts)
 
 
 def test_an_epoch_has_each_training_row_once_in_an_order_of_its_own(shards):
@@ -232,10 +240,10 @@ def test_a_stream_trains_and_goes_on_in_the_middle_of_an_epoch(tmp_path):
     metrics = json.loads((tmp_path / "whole" / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] > 0.6
     killed = run_python(
-        "tests/kill_training.py", "--kills", "stepping", "saving", "stepping",
+        "tests/kill_training.py", "--kills", "stepping", "saving", "saved",
         "--", "--output_dir", tmp_path / "killed", *arguments,
     )  # fmt: skip
-    assert killed.stdout.count("stepping") == 2
+    assert {"stepping", "saved"} <= set(killed.stdout.splitlines())
     process = train(tmp_path / "killed", *arguments, "--resume_from_checkpoint")
     assert "Going on from" in process.stderr
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
