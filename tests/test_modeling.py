@@ -342,7 +342,9 @@ def test_embedding_dropout_drops_whole_channels_of_a_text():
     model = make_model(BrnnModel, embedding_size=400, embedding_dropout=0.4).train()
     batch = make_batch([30, 30], width=30)
     torch.manual_seed(0)
-    kept = model(**batch, output_hidden_states=True).hidden_states[0] != 0
+    states = model(**batch, output_hidden_states=True).hidden_states[0]
+    kept = states != 0
+    torch.testing.assert_close(states[kept], model.get_input_embeddings()(batch["input_ids"])[kept] / 0.6)
     assert (kept == kept[:, :1]).all()
     assert (kept[0] != kept[1]).any()
     assert kept.float().mean() == pytest.approx(0.6, abs=0.08)
