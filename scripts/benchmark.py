@@ -96,8 +96,12 @@ def main(argv: list[str]) -> None:
     about = describe_run(argv)
     report(args, about, tables)
     if args.update_card:
-        rows = next(iter(tables.values()))
-        add_peers(args.model, f"\nBeside peers on the same rows:\n\n{markdown(rows)}\n\n{heading(about)}\n")
+        beside = [
+            f"Beside peers on {title.partition(' training rows, ')[2]}:\n\n{markdown(rows)}\n"
+            for title, rows in tables.items()
+            if title.endswith(" rows")
+        ]
+        add_peers(args.model, "\n" + "\n".join([*beside, heading(about)]) + "\n")
 
 
 def describe_run(argv: list[str]) -> dict[str, object]:

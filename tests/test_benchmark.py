@@ -104,15 +104,19 @@ def test_the_accuracy_benchmark_measures_a_peer_and_us_on_the_same_rows(tmp_path
 def test_the_peers_of_a_model_are_written_into_its_card(saved_folder, tmp_path):
     folder = shutil.copytree(saved_folder, tmp_path / "quickstart")
     peer = "TF-IDF of words + logistic regression"
+    held_out = tmp_path / "held_out.csv"
+    held_out.write_text("text,label\nwhat a nice and quiet evening that was,1\nthe third delay in a row today,0\n")
     run_python(
         "scripts/benchmark.py", "accuracy", "--config", REPOSITORY / "configs" / "quickstart.yaml",
-        "--data_files", SAMPLE, "--model", folder, "--peers", peer, "--update_card", "--output_dir", tmp_path / "out",
+        "--data_files", SAMPLE, "--held_out_files", held_out, "--model", folder, "--peers", peer,
+        "--update_card", "--output_dir", tmp_path / "out",
     )  # fmt: skip
     results = json.loads((tmp_path / "out" / "accuracy.json").read_text())
     ours, theirs = next(iter(results["tables"].values()))
     metrics = json.loads((folder / "metrics.json").read_text())["test"]
     assert ours["accuracy"] == pytest.approx(metrics["accuracy"], abs=1 / metrics["rows"])
     card = (folder / "README.md").read_text()
-    for part in (peer, f"{theirs['accuracy']:.4g}", results["date"], results["command"]):
+    parts = (f"Beside peers on {metrics['rows']} test rows:", "Beside peers on 2 held out rows:")
+    for part in (*parts, peer, f"{theirs['accuracy']:.4g}", results["date"], results["command"]):
         assert part in card
     assert str(tmp_path) not in card
