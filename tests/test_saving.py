@@ -139,6 +139,12 @@ def test_the_card_of_the_hub_data_set_names_it():
     assert "emoticons" in card.text
 
 
+def test_the_card_tells_of_emoticons_that_were_put_in():
+    plain, told = (build_card("m", make_model(), make_report(emoticon_share=share)).text for share in (0.0, 0.05))
+    assert "putting one into 5 % of the training texts" in told
+    assert "`:)`" not in plain
+
+
 def test_the_table_of_peers_replaces_an_earlier_one(tmp_path):
     save(tmp_path / "model", 1)
     card = tmp_path / "model" / "README.md"
