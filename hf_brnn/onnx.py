@@ -23,9 +23,9 @@ OPSET = 17
 IR_VERSION = 8
 # torch's gate order to that of ONNX: LSTM i f g o to i o f g, GRU r z n to z r n.
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 # So few texts at once, as their states then fit a core's own cache.
 BATCH_SIZE = 32
-OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
 
 class GraphBuilder:
