@@ -5,12 +5,13 @@ from the texts as they are doesn't know what ":)" means.
 """
 
 import random
+import zlib
 
 NEGATIVE = (":(", ":-(", ": (", "=(")  # the last one is not of Go et al.: it is to "=)" what ":(" is to ":)"
 POSITIVE = (":)", ":-)", ": )", "=)", ":D")
 EMOTICONS = (NEGATIVE, POSITIVE)
 # Share of these texts whose emoticon is of the other label: it should be strong evidence and no proof.
-OTHER_LABEL_SHARE = 0.1
+OTHER_LABEL_SHARE = 0.05
 
 
 def restore_emoticons(texts: list[str], labels: list[int], share: float) -> list[str]:
@@ -26,9 +27,10 @@ def restore_emoticons(texts: list[str], labels: list[int], share: float) -> list
 
 
 def _restore(text: str, label: int, share: float) -> str:
-    draw = random.Random(text)
-    if draw.random() >= share:
+    checksum = zlib.crc32(text.encode())
+    if checksum >= share * 2**32:
         return text
+    draw = random.Random(checksum)
     kind = 1 - label if draw.random() < OTHER_LABEL_SHARE else label
     words = text.split(" ")
     words.insert(draw.randint(0, len(words)), draw.choice(EMOTICONS[kind]))

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from . import auto  # noqa: F401  registered models save their code too
 from .data import HUB_DATASET, SAMPLE
+from .emoticons import OTHER_LABEL_SHARE
 from .modeling_brnn import BrnnPreTrainedModel
 from .plots import plot_curves, plot_reliability
 from .saved_folder import check_output_folder
@@ -201,6 +202,7 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
         is_sample=is_sample,
         source=source,
         report=report,
+        other_label_share=OTHER_LABEL_SHARE,
         yaml_config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
     )
 

@@ -10,6 +10,7 @@ from conftest import run_python
 from safetensors.torch import load_file
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.emoticons import OTHER_LABEL_SHARE
 from hf_brnn.saved_folder import check_output_folder
 from hf_brnn.saving import TrainingReport, add_peers, build_card, replacing, save_folder
 from hf_brnn.tokenization import train_tokenizer
@@ -140,8 +141,9 @@ def test_the_card_of_the_hub_data_set_names_it():
 
 
 def test_the_card_tells_of_emoticons_that_were_put_in():
-    plain, told = (build_card("m", make_model(), make_report(emoticon_share=share)).text for share in (0.0, 0.05))
-    assert "putting one into 5 % of the training texts" in told
+    plain, told = (build_card("m", make_model(), make_report(emoticon_share=share)).text for share in (0.0, 0.03))
+    assert "putting one into 3 % of the training texts" in told
+    assert f"{100 * OTHER_LABEL_SHARE:.3g} % of the cases not one of the text's label" in told
     assert "`:)`" not in plain
 
 
