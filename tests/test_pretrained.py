@@ -48,8 +48,8 @@ def test_it_passes_the_checks_of_behaviour_that_it_must_and_most_others():
     for capability in ("@names", "addresses", "case", "repeated punctuation", "outer white space"):
         assert rates[capability] == 1, capability
     assert rates["plain words"] > 0.9
-    assert rates["negation"] > 0.8
-    assert rates["emoticons"] > 0.7
+    assert rates["negation"] > 0.75
+    assert rates["emoticons"] > 0.8
 
 
 def test_an_emoticon_speaks_for_its_label():
