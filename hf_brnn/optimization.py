@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
 import torch
+from torch.optim.adamw import adamw
 
 
 class RowSparseAdamW(torch.optim.AdamW):
@@ -27,17 +28,23 @@ class RowSparseAdamW(torch.optim.AdamW):
             state["step"] = torch.zeros((), dtype=torch.float32)
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
-        state["step"] += 1
-        step = state["step"].item()
+        tables = [parameter, state["exp_avg"], state["exp_avg_sq"]]
+        weights, mean, square = (table.index_select(0, rows) for table in tables)
         beta1, beta2 = group["betas"]
-        mean = state["exp_avg"].index_select(0, rows).lerp_(values, 1 - beta1)
-        square = state["exp_avg_sq"].index_select(0, rows).mul_(beta2).addcmul_(values, values, value=1 - beta2)
-        state["exp_avg"].index_copy_(0, rows, mean)
-        state["exp_avg_sq"].index_copy_(0, rows, square)
-        denominator = (square / (1 - beta2**step)).sqrt_().add_(group["eps"])
-        weights = parameter.index_select(0, rows).mul_(1 - group["lr"] * group["weight_decay"])
-        weights.addcdiv_(mean, denominator, value=-group["lr"] / (1 - beta1**step))
-        parameter.index_copy_(0, rows, weights)
+        adamw(
+            params=[weights],
+            grads=[values],
+            exp_avgs=[mean],
+            exp_avg_sqs=[square],
+            max_exp_avg_sqs=[],
+            state_steps=[state["step"]],
+            beta1=beta1,
+            beta2=beta2,
+            amsgrad=False,
+            **{name: group[name] for name in ("fused", "lr", "weight_decay", "eps", "maximize")},
+        )
+        for table, updated in zip(tables, (weights, mean, square)):
+            table.index_copy_(0, rows, updated)
 
 
 def clip_grad_norm(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:

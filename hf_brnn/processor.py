@@ -3,29 +3,49 @@
 import ctypes
 import os
 import sys
+from typing import Any
 
 import joblib
+import psutil
 import torch
+from transformers import TrainerCallback
 
 from .arguments import BrnnTrainingArguments, resolved_precision
 
 # Parameters of glibc's mallopt, as in its malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+# Bytes that a process may hold before it gives freed memory back.
+MAX_HELD = 5 * 2**29
 
 
 def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
-    """Sets up a training on CPUs.
-
-    The cores that this run may use are shared among its processes; `accelerate launch` alone gives each of them one
-    thread, and more threads than cores would wait for each other most of the time. glibc keeps more of the memory that
-    a step frees; by default it gives large blocks back, to have them from the system page by page in the next step.
-    """
+    """Shares the cores that this run may use among its processes. `accelerate launch` alone gives each of them one
+    thread, and more threads than cores would wait for each other most of the time."""
     if training_args.device.type == "cpu":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         torch.set_num_threads(max(1, joblib.cpu_count() // processes))
-        if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-            libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes
-            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+class FreedMemory(TrainerCallback):
+    """Has glibc keep the memory that a step on CPUs frees for the next one. By default it gives large blocks back, to
+    have them from the system page by page again, which takes a tenth of a step or more. As no two steps free the same
+    blocks, holes between those in use add up: after a step that leaves more than `MAX_HELD`, it gives back all."""
+
+    def __init__(self) -> None:
+        self.libc = ctypes.CDLL(None)
+        self.process = psutil.Process()
+
+    @staticmethod
+    def is_available() -> bool:
+        return sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        self.libc.mallopt(M_MMAP_MAX, 0)
+        self.libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        if self.process.memory_info().rss > MAX_HELD:
+            self.libc.malloc_trim(0)
 
 
 def describe_processor(training_args: BrnnTrainingArguments) -> str:

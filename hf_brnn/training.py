@@ -36,6 +36,7 @@ from .ngrams import NgramEmbedding
 from .optimization import RowSparseAdamW, clip_grad_norm
 from .plots import plot_curves
 from .preparation import TRAIN_ROWS, PreparedData, places_of, seed_of_order
+from .processor import FreedMemory
 from .streaming import StreamedTexts, StreamSampler
 
 LOSS_CHECK_STEPS = 50
@@ -92,6 +93,8 @@ class BrnnTrainer(Trainer):
                 self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
             )
         self.add_callback(SamplerEpoch(self._sampler))
+        if self.args.device.type == "cpu" and FreedMemory.is_available():
+            self.add_callback(FreedMemory())
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
         return self._sampler

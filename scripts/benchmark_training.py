@@ -24,13 +24,13 @@ from hf_brnn.batching import LengthGroupedSampler, tokenize
 from hf_brnn.data import DataArguments, load_rows, split_rows
 from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
 from hf_brnn.preparation import prepare_data
-from hf_brnn.processor import prepare_cpu
+from hf_brnn.processor import FreedMemory, prepare_cpu
 from hf_brnn.tokenization import train_tokenizer
 from hf_brnn.training import build_trainer, collate
 
 TUTORIAL = Path(__file__).parent.parent / "configs" / "tutorial.yaml"
 STEP = {"batch_size": 512, "length": 15, "embedding_size": 256, "hidden_size": 256}
-IS_SPARSE = DEVICE.type == "cpu"
+IS_CPU = DEVICE.type == "cpu"
 DISTILBERT_ROWS = 256
 
 
@@ -65,7 +65,7 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
         torch.manual_seed(0)
         config = model_args.to_config(len(data.tokenizer), data_args.class_names)
         model = BrnnForSequenceClassification(config).to(DEVICE).train()
-        model.get_input_embeddings().sparse = IS_SPARSE
+        model.get_input_embeddings().sparse = IS_CPU
         optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
         size = training_args.per_device_train_batch_size
         sampler = LengthGroupedSampler(data.train.lengths, size, seed=42)
@@ -151,7 +151,9 @@ def zipf_batches(vocab_size: int, *shape: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).choice(words, shape, p=frequencies / frequencies.sum()))
 
 
-def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_SPARSE, **config: int) -> Callable[[], None]:
+def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int) -> Callable[[], None]:
+    if IS_CPU and FreedMemory.is_available():
+        FreedMemory().on_train_begin()
     torch.manual_seed(0)
     sizes = STEP | config
     batch_shape = sizes.pop("batch_size"), sizes.pop("length")
@@ -182,13 +184,12 @@ def profile_of_step(steps: int) -> Table:
     step = make_step()
     for _ in range(5):
         step()
-    is_cpu = DEVICE.type == "cpu"
-    with profile(activities=[ProfilerActivity.CPU] if is_cpu else list(ProfilerActivity)) as profiler:
+    with profile(activities=[ProfilerActivity.CPU] if IS_CPU else list(ProfilerActivity)) as profiler:
         for _ in range(steps):
             step()
-    kind = DeviceType.CPU if is_cpu else DeviceType.CUDA
+    kind = DeviceType.CPU if IS_CPU else DeviceType.CUDA
     found = {
-        entry.key: (entry.self_cpu_time_total if is_cpu else entry.self_device_time_total, entry.count)
+        entry.key: (entry.self_cpu_time_total if IS_CPU else entry.self_device_time_total, entry.count)
         for entry in profiler.key_averages()
         if entry.device_type == kind and not entry.is_user_annotation
     }
@@ -217,7 +218,7 @@ def floor_of_step(rounds: int) -> Table:
     tokens = size * length
     weights = 2 * 4 * states * (inputs + states)
     operations = 3 * 2 * weights * tokens
-    words = len(zipf_batches(60_000, 1, size, length).unique()) if IS_SPARSE else 60_000
+    words = len(zipf_batches(60_000, 1, size, length).unique()) if IS_CPU else 60_000
     activations = tokens * (2 * 4 * inputs * 2 + 2 * (2 * 6 * states + 4 * states) * 2)
     moved = 8 * 4 * (weights + words * inputs) + activations
 

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
+from hf_brnn.modeling_brnn import random_mask
 
 CELLS = [("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
 
@@ -246,10 +247,29 @@ def test_weights_of_another_dtype_train_with_every_dropout(dtype):
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-def test_a_model_can_be_made_on_the_meta_device():
+def test_autocast_reads_and_learns_like_full_precision():
+    model = make_model(pooling="max_mean")
+    batch = make_batch([5, 0, 3], width=5) | {"labels": torch.tensor([0, 1, 0])}
+    expected = model(**batch)
+    expected.loss.backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(**batch, output_hidden_states=True)
+    output.loss.backward()
+    assert {states.dtype for states in output.hidden_states} == {torch.bfloat16}
+    torch.testing.assert_close(output.logits.float(), expected.logits, atol=0.2, rtol=0.1)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(parameter.grad.flatten(), gradients[name].flatten(), dim=0) > 0.99
+
+
+def test_a_model_can_be_made_and_called_on_the_meta_device():
     with torch.device("meta"):
         model = BrnnForSequenceClassification(make_config())
+        logits = model(**make_batch([5, 3], width=5)).logits
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+    assert logits.shape == (2, 2)
 
 
 def check_initialization(model):
@@ -338,6 +358,20 @@ def test_the_padding_row_stays_zero_in_training():
     assert model.get_input_embeddings().weight[0].abs().max() == 0
 
 
+@pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
+def test_masks_are_random(p):
+    torch.manual_seed(0)
+    mask = random_mask(torch.empty(1001, 999), p)
+    kept = mask != 0
+    torch.testing.assert_close(mask[kept].unique(), torch.tensor([1 / (1 - p)]))
+    assert kept.double().mean() == pytest.approx(1 - p, abs=0.002)
+    kept = kept.flatten()[:999_000].view(-1, 4)
+    # Elements that share a draw, and those of one draw and the next, are as independent as any.
+    pairs = torch.corrcoef(torch.cat((kept[:-1], kept[1:]), dim=1).T.double()) - torch.eye(8)
+    assert pairs.abs().max() < 0.012
+    assert not torch.equal(random_mask(torch.empty(1001, 999), p), mask)
+
+
 def test_embedding_dropout_drops_whole_channels_of_a_text():
     model = make_model(BrnnModel, embedding_size=400, embedding_dropout=0.4).train()
     batch = make_batch([30, 30], width=30)
@@ -372,7 +406,7 @@ def test_recurrent_dropout_drops_the_same_weights_at_every_step(cell_type, hidde
     torch.manual_seed(5)
     layer = model.encoder.layer[0]
     for rnn in (layer.forward_rnn, layer.backward_rnn):
-        rnn.weight_hh_l0.data *= (torch.rand_like(rnn.weight_hh_l0) >= 0.25) / 0.75
+        rnn.weight_hh_l0.data *= random_mask(rnn.weight_hh_l0, 0.25)
     table = model.get_input_embeddings().weight.detach().double().numpy()
     expected = reference.encode(model, table[input_ids[0].numpy()])[-1]
     np.testing.assert_allclose(states, expected, atol=1e-5)

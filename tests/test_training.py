@@ -22,7 +22,7 @@ from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts
 from hf_brnn.data import load_rows, split_rows
 from hf_brnn.preparation import prepare_data
-from hf_brnn.processor import describe_processor
+from hf_brnn.processor import FreedMemory, describe_processor
 from hf_brnn.scoring import TorchClassifier
 from hf_brnn.training import build_trainer, collate, epoch_history
 
@@ -110,6 +110,33 @@ prepare_cpu(training_args)
 print(describe_processor(training_args))
 """
     assert run_python("-c", code).stdout.startswith("1 x 1 threads of ")
+
+
+@pytest.mark.skipif(not FreedMemory.is_available(), reason="the system has no glibc")
+def test_a_step_has_the_memory_of_the_step_before_up_to_a_limit():
+    code = """
+import resource
+import torch
+from hf_brnn import processor
+
+def page_faults_of_a_step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**26, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+page_faults_of_a_step()
+by_default = page_faults_of_a_step()
+memory = processor.FreedMemory()
+memory.on_train_begin()
+page_faults_of_a_step()
+memory.on_step_end()
+kept = page_faults_of_a_step()
+processor.MAX_HELD = 2**26
+memory.on_step_end()
+print(by_default, kept, page_faults_of_a_step())
+"""
+    by_default, kept, given_back = map(int, run_python("-c", code).stdout.split())
+    assert kept < min(by_default, given_back) / 4
 
 
 def test_an_unknown_precision_is_refused():
