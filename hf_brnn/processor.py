@@ -14,8 +14,8 @@ from .arguments import BrnnTrainingArguments, resolved_precision
 
 # Parameters of glibc's mallopt, as in its malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-# Bytes that a process may hold before it gives freed memory back.
-MAX_HELD = 5 * 2**29
+# Bytes of freed memory that a process keeps at most.
+MAX_KEPT = 2**30
 
 
 def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
@@ -29,7 +29,7 @@ def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
 class FreedMemory(TrainerCallback):
     """Has glibc keep the memory that a step on CPUs frees for the next one. By default it gives large blocks back, to
     have them from the system page by page again, which takes a tenth of a step or more. As no two steps free the same
-    blocks, holes between those in use add up: after a step that leaves more than `MAX_HELD`, it gives back all."""
+    blocks, holes between those in use add up: they are given back when they come to more than `MAX_KEPT`."""
 
     def __init__(self) -> None:
         self.libc = ctypes.CDLL(None)
@@ -42,10 +42,12 @@ class FreedMemory(TrainerCallback):
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         self.libc.mallopt(M_MMAP_MAX, 0)
         self.libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        self.limit = self.process.memory_info().rss + MAX_KEPT
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-        if self.process.memory_info().rss > MAX_HELD:
+        if self.process.memory_info().rss > self.limit:
             self.libc.malloc_trim(0)
+            self.limit = self.process.memory_info().rss + MAX_KEPT
 
 
 def describe_processor(training_args: BrnnTrainingArguments) -> str:
