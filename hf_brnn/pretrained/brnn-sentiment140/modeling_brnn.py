@@ -133,7 +133,7 @@ class BrnnEmbeddings(nn.Module):
             inputs = self.word_embeddings(inputs.long())
         device_type = inputs.device.type
         if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
-            # Either direction would do it, after dropout and rearranging.
+            # Cast once here, not after dropout and once for each direction.
             inputs = inputs.to(torch.get_autocast_dtype(device_type))
         return self.dropout(inputs)
 
