@@ -92,7 +92,8 @@ def random_mask(values: torch.Tensor, p: float) -> torch.Tensor:
         # 64 random bits for four elements take half the time of torch.rand.
         count = values.numel()
         words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        is_kept = words.view(torch.int16)[:count].view(values.shape) >= round(p * 2**16) - 2**15
+        lowest_kept = min(round(p * 2**16), 2**16 - 1) - 2**15
+        is_kept = words.view(torch.int16)[:count].view(values.shape) >= lowest_kept
     else:
         is_kept = torch.rand(values.shape, device=values.device) >= p
     return is_kept.to(values.dtype) / (1 - p)
@@ -380,7 +381,10 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
         if return_dict is None:
             return_dict = self.config.return_dict
         outputs = self.brnn(
-            *(input_ids, attention_mask, inputs_embeds, output_hidden_states),
+            input_ids,
+            attention_mask,
+            inputs_embeds,
+            output_hidden_states=output_hidden_states,
             return_dict=True,
             output_last_hidden_state=False,
         )

@@ -372,6 +372,10 @@ def test_masks_are_random(p):
     assert not torch.equal(random_mask(torch.empty(1001, 999), p), mask)
 
 
+def test_a_mask_that_drops_nearly_all_does():
+    assert (random_mask(torch.empty(100_000), 0.999999) != 0).sum() < 20
+
+
 def test_embedding_dropout_drops_whole_channels_of_a_text():
     model = make_model(BrnnModel, embedding_size=400, embedding_dropout=0.4).train()
     batch = make_batch([30, 30], width=30)
