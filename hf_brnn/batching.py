@@ -58,8 +58,12 @@ class TokenizedTexts:
         lengths = self.offsets[rows + 1, None] - starts
         positions = np.arange(max(lengths.max(), 1))
         mask = positions < lengths
-        input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
-        input_ids[mask] = self.token_ids[(starts + positions)[mask]]
+        if mask.any():
+            # Positions of padding may lie behind the last token.
+            token_ids = self.token_ids.take(starts + positions, mode="clip")
+            input_ids = np.where(mask, token_ids, np.int64(self.pad_token_id))
+        else:
+            input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
         batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
         if self.labels is not None:
             batch["labels"] = np.full(len(rows), NO_LABEL)
@@ -167,4 +171,4 @@ class LengthGroupedSampler:
         rest, order = np.split(rng.permutation(len(self.lengths)), [len(self.lengths) % self.batch_size])
         order = order[np.argsort(self.lengths[order], kind="stable")]
         batches = rng.permutation(order.reshape(-1, self.batch_size))
-        yield from np.concatenate((batches.reshape(-1), rest, np.full(self.fillers, -1))).tolist()
+        return iter(np.concatenate((batches.reshape(-1), rest, np.full(self.fillers, -1))).tolist())

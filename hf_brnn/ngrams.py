@@ -52,7 +52,8 @@ class NgramEmbedding(nn.Embedding):
         firsts = (self.starts[ids] - offsets).repeat_interleave(lengths, output_size=total)
         ngram_ids = self.ngram_ids[firsts + torch.arange(total, device=ids.device)]
         sums = nn.functional.embedding_bag(ngram_ids, self.ngrams, offsets, mode="sum", sparse=self.sparse)
-        return (super().forward(ids) + sums / lengths.clamp(min=1).sqrt()[:, None])[positions]
+        vectors = super().forward(ids) + sums / lengths.clamp(min=1).sqrt()[:, None]
+        return nn.functional.embedding(positions, vectors)
 
 
 def shared_ngrams(words: list[str]) -> tuple[int, list[list[int]]]:

@@ -1,6 +1,7 @@
 """The processor that a training runs on: how it is set up, what it is called, what power it is taken to draw."""
 
 import ctypes
+import math
 import os
 import sys
 from typing import Any
@@ -27,13 +28,14 @@ def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
 
 
 class FreedMemory(TrainerCallback):
-    """Has glibc keep the memory that a step on CPUs frees for the next one. By default it gives large blocks back, to
+    """Has glibc keep the memory that a step frees for the next one. By default it gives large blocks back, to
     have them from the system page by page again, which takes a tenth of a step or more. As no two steps free the same
     blocks, holes between those in use add up: they are given back when they come to more than `MAX_KEPT`."""
 
     def __init__(self) -> None:
         self.libc = ctypes.CDLL(None)
         self.process = psutil.Process()
+        self.limit = math.inf
 
     @staticmethod
     def is_available() -> bool:
@@ -45,6 +47,12 @@ class FreedMemory(TrainerCallback):
         self.limit = self.process.memory_info().rss + MAX_KEPT
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        self._give_back()
+
+    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self.process.memory_info().rss > self.limit:
             self.libc.malloc_trim(0)
             self.limit = self.process.memory_info().rss + MAX_KEPT

@@ -39,7 +39,8 @@ from .preparation import TRAIN_ROWS, PreparedData, places_of, seed_of_order
 from .processor import FreedMemory
 from .streaming import StreamedTexts, StreamSampler
 
-LOSS_CHECK_STEPS = 50
+# What takes as long for many steps as for one is done for so many at once.
+STEPS_AT_ONCE = 50
 
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -81,8 +82,11 @@ class BrnnTrainer(Trainer):
         self.model.get_input_embeddings().sparse = self._is_sparse
         # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
         self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
+        self._dense_parameters = self.model.num_parameters(exclude_embeddings=True)
         self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
-        self._bad_step = torch.full((1,), -1, device=self.args.device)
+        # Not yet looked at: number of the step and its loss; logits and labels.
+        self._losses: list[tuple[int, torch.Tensor]] = []
+        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._checks_each_loss = self.args.device.type == "cpu" and self.args.world_size == 1
         self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
         self._sampler: Union[LengthGroupedSampler, StreamSampler]
@@ -93,7 +97,7 @@ class BrnnTrainer(Trainer):
                 self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
             )
         self.add_callback(SamplerEpoch(self._sampler))
-        if self.args.device.type == "cpu" and FreedMemory.is_available():
+        if FreedMemory.is_available():
             self.add_callback(FreedMemory())
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
@@ -174,17 +178,27 @@ class BrnnTrainer(Trainer):
             loss = self._adversarial_step(model, inputs, num_items_in_batch)
         else:
             loss = super().training_step(model, inputs, num_items_in_batch)
-        is_first = (self._bad_step < 0) & ~loss.isfinite()
-        self._bad_step = torch.where(is_first, self.state.global_step, self._bad_step)
-        if self._checks_each_loss or self.state.global_step % LOSS_CHECK_STEPS == 0:
+        self._losses.append((self.state.global_step, loss))
+        if self._checks_each_loss or self.state.global_step % STEPS_AT_ONCE == 0:
             self._check_loss()
         return loss
 
+    def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
+        """As in Trainer, which counts the parameters anew in every step."""
+        return 6 * inputs["input_ids"].numel() * self._dense_parameters
+
     def _check_loss(self) -> None:
         """All processes together: where one has no number, the others have none a step later."""
-        steps = self.accelerator.gather(self._bad_step)
-        if (steps >= 0).any():
-            step = int(steps[steps >= 0].min())
+        bad_steps = []
+        if self._losses:
+            steps, losses = zip(*self._losses)
+            self._losses.clear()
+            are_finite = torch.stack(losses).isfinite().tolist()
+            bad_steps = [step for step, is_finite in zip(steps, are_finite) if not is_finite]
+        first = torch.tensor([min(bad_steps, default=-1)], device=self.args.device)
+        firsts = self.accelerator.gather(first)
+        if (firsts >= 0).any():
+            step = int(firsts[firsts >= 0].min())
             raise NonFiniteError(f"The loss of step {step + 1} is no finite number. {self._places_of_step(step)}")
 
     def _check_finite(self) -> None:
@@ -281,12 +295,22 @@ class BrnnTrainer(Trainer):
         labels = inputs["labels"]
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if model.training:
-            correct = outputs["logits"].detach().argmax(dim=-1) == labels
-            self._counts += torch.stack((correct, labels != NO_LABEL)).sum(dim=1)
+            self._outputs.append((outputs["logits"].detach(), labels))
+            if len(self._outputs) == STEPS_AT_ONCE:
+                self._count()
         return (loss, outputs) if return_outputs else loss
+
+    def _count(self) -> None:
+        """Counts the rows of training and those of them that are classified correctly."""
+        if self._outputs:
+            logits, labels = (torch.cat(parts) for parts in zip(*self._outputs))
+            self._outputs.clear()
+            is_correct = logits.argmax(dim=-1) == labels
+            self._counts += torch.stack((is_correct, labels != NO_LABEL)).sum(dim=1)
 
     def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
         if "loss" in logs:
+            self._count()
             correct, seen = self.accelerator.reduce(self._counts).tolist()
             logs["accuracy"] = correct / seen
             self._counts.zero_()
@@ -366,6 +390,22 @@ def measure(logits: np.ndarray, labels: np.ndarray) -> Measured:
     return Measured(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
 
 
+def build_model(
+    model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
+) -> BrnnForSequenceClassification:
+    """A model to train on the prepared data, from the training's seed.
+
+    Raises:
+        ValueError: A value of the model is out of range.
+    """
+    torch.manual_seed(training_args.seed)
+    config = model_args.to_config(len(data.tokenizer), data_args.class_names)
+    model = BrnnForSequenceClassification(config)
+    if training_args.ngram_embeddings:
+        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
+    return model
+
+
 def build_trainer(
     model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
 ) -> BrnnTrainer:
@@ -386,16 +426,11 @@ def build_trainer(
             "load_best_model_at_end and early_stopping_patience choose a model on a validation part: set "
             "validation_size, or switch them off."
         )
-    config = model_args.to_config(len(data.tokenizer), data_args.class_names)
     callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
-    torch.manual_seed(training_args.seed)
-    model = BrnnForSequenceClassification(config)
-    if training_args.ngram_embeddings:
-        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
     return BrnnTrainer(
-        model=model,
+        model=build_model(model_args, data_args, training_args, data),
         args=training_args,
         train_dataset=data.train,
         eval_dataset=data.held_out.get(evaluated),

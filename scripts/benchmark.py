@@ -3,6 +3,8 @@
 python scripts/benchmark.py accuracy --config configs/subset.yaml --data_files data/sentiment140-subset.csv
 python scripts/benchmark.py ablation --config configs/subset.yaml --data_files data/sentiment140-subset.csv
 python scripts/benchmark.py train   --data_files data/sentiment140-subset.csv --rounds 9
+python scripts/benchmark.py train   --data_files data/train-00000-of-00001.parquet --config configs/sentiment140.yaml \
+    --peers --per_device_train_batch_size 2048
 python scripts/benchmark.py score   --data_files data/sentiment140-subset.csv --model runs/tutorial
 python scripts/benchmark.py startup --data_files data/sentiment140-subset.csv --model runs/tutorial
 python scripts/benchmark.py growth  --data_files data/sentiment140-subset.csv --model runs/tutorial
@@ -54,11 +56,16 @@ PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "tensorflow", 
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Further arguments of train are those of the training: see scripts/train.py --help.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("benchmark", choices=BENCHMARKS)
     parser.add_argument("--data_files", nargs="+", help="Labelled rows, as scripts/train.py reads them.")
     parser.add_argument("--model", type=Path, help="A saved folder, with ONNX graphs but for accuracy.")
-    parser.add_argument("--config", type=Path, help="Recipe to measure (accuracy, ablation).")
+    parser.add_argument("--config", type=Path, help="Recipe to measure (accuracy, ablation, train).")
     parser.add_argument("--held_out_files", nargs="+", help="As scripts/train.py has it (accuracy, ablation).")
     parser.add_argument("--seeds", type=int, default=5, help="Trainings of the recipe (accuracy, ablation).")
     parser.add_argument(
@@ -74,7 +81,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="Rows of the data path and of predict.py.")
     parser.add_argument("--steps", type=int, default=40, help="Steps of a training (processes).")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/benchmarks"))
-    args = parser.parse_args(argv)
+    args, args.training_arguments = parser.parse_known_args(argv)
+    if args.training_arguments and args.benchmark != "train":
+        parser.error(f"unrecognized arguments: {' '.join(args.training_arguments)}")
     needs_none = args.benchmark == "processes" or (args.benchmark == "startup" and args.peers is not None)
     if not needs_none and not args.data_files:
         parser.error(f"{args.benchmark} needs --data_files")
@@ -111,7 +120,7 @@ def describe_run(argv: list[str]) -> dict[str, object]:
     gpu = f"{torch.cuda.get_device_name()}, " if DEVICE.type == "cuda" else ""
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "machine": f"{gpu}{torch.cpu.get_capabilities()['cpu_name']}, {os.cpu_count()} cores, "
+        "machine": f"{gpu}{torch.cpu.get_capabilities().get('cpu_name', 'a CPU')}, {os.cpu_count()} cores, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "python": platform.python_version(),
         "command": f"python scripts/benchmark.py {shlex.join(names)}",

@@ -26,18 +26,22 @@ from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
 from hf_brnn.preparation import prepare_data
 from hf_brnn.processor import FreedMemory, prepare_cpu
 from hf_brnn.tokenization import train_tokenizer
-from hf_brnn.training import build_trainer, collate
+from hf_brnn.training import build_model, build_trainer, collate
 
 TUTORIAL = Path(__file__).parent.parent / "configs" / "tutorial.yaml"
-STEP = {"batch_size": 512, "length": 15, "embedding_size": 256, "hidden_size": 256}
 IS_CPU = DEVICE.type == "cpu"
+ACTIVITIES = [ProfilerActivity.CPU] if IS_CPU else [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+STEP = {"batch_size": 512, "length": 15, "embedding_size": 256, "hidden_size": 256}
+if not IS_CPU:
+    STEP |= {"batch_size": 2048, "embedding_size": 512, "hidden_size": 384}
 DISTILBERT_ROWS = 256
 
 
 def training_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Table]]:
-    step = "{batch_size} texts of {length} tokens, LSTM {hidden_size}, max-mean pooling".format(**STEP)
+    step = "{batch_size} texts of {length} tokens, LSTM {hidden_size} over {embedding_size}, max-mean pooling"
+    step = step.format(**STEP)
     return {
-        "One epoch of the tutorial's training part": lambda: one_epoch(args, folder),
+        f"One epoch of the training part, {(args.config or TUTORIAL).name}": lambda: one_epoch(args, folder),
         f"A training step: {step}": lambda: training_steps(args.rounds * 4),
         "Where the time of that step goes, 60,000 words": lambda: profile_of_step(args.rounds * 4),
         "That step against the least that this device could need": lambda: floor_of_step(args.rounds * 4),
@@ -46,9 +50,11 @@ def training_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callabl
 
 
 def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
-    arguments = ["--config", str(TUTORIAL), "--data_files", *args.data_files, "--output_dir", str(folder / "run")]
-    arguments += ["--num_train_epochs", "1", "--eval_strategy", "no", "--save_strategy", "no", "--disable_tqdm", "True"]
-    model_args, data_args, training_args, _ = parse_arguments(arguments, TUTORIAL)
+    arguments = ["--data_files", *args.data_files, *args.training_arguments, "--output_dir", str(folder / "run")]
+    arguments += ["--num_train_epochs", "1", "--eval_strategy", "no", "--save_strategy", "no"]
+    arguments += ["--load_best_model_at_end", "False", "--disable_tqdm", "True"]
+    model_args, data_args, training_args, _ = parse_arguments(arguments, args.config or TUTORIAL)
+    training_args.early_stopping_patience = None
     prepare_cpu(training_args)
     data = prepare_data(data_args, training_args, folder / "data")
 
@@ -62,11 +68,10 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
         return seconds(build_trainer(model_args, data_args, training_args, data).train)
 
     def bare_loop() -> float:
-        torch.manual_seed(0)
-        config = model_args.to_config(len(data.tokenizer), data_args.class_names)
-        model = BrnnForSequenceClassification(config).to(DEVICE).train()
+        model = build_model(model_args, data_args, training_args, data).to(DEVICE).train()
         model.get_input_embeddings().sparse = IS_CPU
         optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+        clip = clip_grad_norm if IS_CPU else torch.nn.utils.clip_grad_norm_
         size = training_args.per_device_train_batch_size
         sampler = LengthGroupedSampler(data.train.lengths, size, seed=42)
         pinned = DEVICE.type != "cpu"
@@ -75,6 +80,8 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
             with torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=training_args.bf16):
                 loss = model(**{name: values.to(DEVICE, non_blocking=True) for name, values in batch.items()}).loss
             loss.backward()
+            if training_args.max_grad_norm:
+                clip(model.parameters(), training_args.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
         synchronize()
@@ -184,7 +191,7 @@ def profile_of_step(steps: int) -> Table:
     step = make_step()
     for _ in range(5):
         step()
-    with profile(activities=[ProfilerActivity.CPU] if IS_CPU else list(ProfilerActivity)) as profiler:
+    with profile(activities=ACTIVITIES) as profiler:
         for _ in range(steps):
             step()
     kind = DeviceType.CPU if IS_CPU else DeviceType.CUDA
@@ -194,6 +201,7 @@ def profile_of_step(steps: int) -> Table:
         if entry.device_type == kind and not entry.is_user_annotation
     }
     total = sum(microseconds for microseconds, _ in found.values())
+    whole = {"all": (total, sum(count for _, count in found.values()))}
     return [
         {
             "what": name[:70],
@@ -201,7 +209,7 @@ def profile_of_step(steps: int) -> Table:
             "milliseconds a step": microseconds / steps / 1e3,
             "share": microseconds / total,
         }
-        for name, (microseconds, count) in sorted(found.items(), key=lambda item: -item[1][0])[:12]
+        for name, (microseconds, count) in sorted((found | whole).items(), key=lambda item: -item[1][0])[:13]
     ]
 
 

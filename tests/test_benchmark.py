@@ -6,6 +6,7 @@ from conftest import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
 
+QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 SAMPLE = REPOSITORY / "hf_brnn" / "sample" / "tweets.csv"
 
 
@@ -38,6 +39,9 @@ def test_the_training_benchmark_measures_an_epoch_a_step_and_its_floor(tmp_path)
     assert [row["what"].startswith("hf-brnn") for row in epoch] == [True] * 3
     assert epoch[0]["times ours, a row"] == 1
     assert all(row["fastest"] <= row["seconds"] <= row["slowest"] for row in epoch)
+    whole, *shares = shares
+    assert whole["what"] == "all"
+    assert whole["share"] == 1
     assert any("rnn" in row["what"] for row in shares[:2])
     assert 0.8 < sum(row["share"] for row in shares) <= 1
     operations, moved, step = floor
@@ -48,6 +52,22 @@ def test_the_training_benchmark_measures_an_epoch_a_step_and_its_floor(tmp_path)
     )
     assert step["times the higher"] > 1
     assert [row["texts"] for row in data_path] == [2000, 2000]
+
+
+def test_the_training_benchmark_takes_a_recipe_and_the_arguments_of_a_training(tmp_path):
+    (epoch,) = run_benchmark(
+        tmp_path, "train", "--tables", "One epoch", "--config", QUICKSTART, "--hidden_size", 4, "--precision", "fp32",
+        "--validation_size", 100, "--test_size", 200,
+    ).values()  # fmt: skip
+    rows = sum(1 for _ in SAMPLE.open()) - 1
+    assert [row["rows"] for row in epoch] == [rows - 300] * 3
+    assert all("(fp32)" in row["what"] for row in epoch)
+
+
+def test_an_argument_that_a_benchmark_does_not_know_is_refused():
+    process = run_python("scripts/benchmark.py", "processes", "--hidden_size", 4, check=False)
+    assert process.returncode == 2
+    assert "unrecognized arguments: --hidden_size 4" in process.stderr
 
 
 def test_the_scoring_benchmark_measures_a_folder_without_a_float_graph(tmp_path):

@@ -5,19 +5,25 @@ their row, one kernel reads the row as it stands and one reads its real tokens i
 computes never reaches a real token.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 import torch
 from torch import nn
-from torch.func import functional_call
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput, TokenClassifierOutput
 
 from .configuration_brnn import BrnnConfig
 
 RECURRENT_MODULES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+RECURRENT_FUNCTIONS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
+    "LSTM": torch.lstm,
+    "GRU": torch.gru,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
+}
+RECURRENT_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 # The states of both directions of a layer, `(batch_size, sequence_length, hidden_size)` each in the order in which it
 # read: real tokens in front, and meaningless values at padding.
@@ -45,32 +51,36 @@ class TokenOrder:
     @classmethod
     def from_attention_mask(cls, attention_mask: torch.Tensor) -> "TokenOrder":
         is_real = attention_mask.ne(0)
-        batch_size, sequence_length = is_real.shape
-        lengths = is_real.sum(1)
-        positions = torch.arange(sequence_length, device=is_real.device)
-        mask = positions < lengths[:, None]
-        row_starts = torch.arange(batch_size, device=is_real.device)[:, None] * sequence_length
-        front = is_real.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
-        reversed_positions = torch.where(mask, lengths[:, None] - 1 - positions, positions)
+        index = torch.arange(is_real.numel(), device=is_real.device)
+        positions = index[: is_real.shape[1]]
+        row_starts = index.view(is_real.shape)[:, :1]
+        counts = is_real.cumsum(1)
+        lengths = counts[:, -1:]
+        mask = positions < lengths
+        # A real token goes behind the real tokens before it, padding behind all of them and the padding before it.
+        front_positions = torch.where(is_real, counts - 1, lengths + positions - counts)
+        to_original = (front_positions + row_starts).flatten()
+        reversed_positions = torch.where(mask, lengths - 1 - positions, positions)
         return cls(
             mask=mask,
-            lengths=lengths,
-            to_front=(front + row_starts).flatten(),
-            to_original=(front.argsort(dim=1) + row_starts).flatten(),
+            lengths=lengths[:, 0],
+            to_front=torch.empty_like(index).scatter_(0, to_original, index),
+            to_original=to_original,
             to_reversed=(reversed_positions + row_starts).flatten(),
         )
+
+
+def select_rows(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    return states.flatten(0, 1).index_select(0, index).view(states.shape)
 
 
 class Rearrange(torch.autograd.Function):
     """What `rearrange` does. The gradient is rearranged by the inverse; `index_select` would add it up, slowly."""
 
     @staticmethod
-    def forward(states: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-        return states.flatten(0, 1).index_select(0, index).view(states.shape)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        ctx.save_for_backward(*inputs[1:])
+    def forward(ctx: Any, states: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(index, inverse)
+        return select_rows(states, index)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
@@ -82,8 +92,27 @@ def rearrange(states: torch.Tensor, index: torch.Tensor, inverse: torch.Tensor) 
     """Rearranges `(batch_size, sequence_length)` ids or `(batch_size, sequence_length, channels)` states by a flat
     index, which another one undoes."""
     # TorchScript can't save an autograd function.
-    function = Rearrange.forward if torch.jit.is_tracing() else Rearrange.apply
-    return function(states, index, inverse)
+    return select_rows(states, index) if torch.jit.is_tracing() else Rearrange.apply(states, index, inverse)
+
+
+def cast_to_block(tensors: Sequence[torch.Tensor], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+    """The tensors in another dtype, one behind the other in one block of memory."""
+    block = torch.cat([tensor.flatten() for tensor in tensors]).to(dtype)
+    parts = block.split([tensor.numel() for tensor in tensors])
+    return tuple(part.view_as(tensor) for part, tensor in zip(parts, tensors))
+
+
+class CastWeights(torch.autograd.Function):
+    """`cast_to_block` for weights, in a few operations forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, dtype: torch.dtype, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ctx.dtype = weights[0].dtype
+        return cast_to_block(weights, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[Optional[torch.Tensor], ...]:
+        return None, *cast_to_block(gradients, ctx.dtype)
 
 
 def random_mask(values: torch.Tensor, p: float) -> torch.Tensor:
@@ -159,11 +188,23 @@ class BrnnLayer(nn.Module):
         return self._run(self.forward_rnn, hidden_states), self._run(self.backward_rnn, reversed_states)
 
     def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor) -> torch.Tensor:
-        if not self.training or self.recurrent_dropout == 0:
+        has_dropout = self.training and self.recurrent_dropout > 0
+        has_cast = hidden_states.is_cuda and torch.is_autocast_enabled("cuda")
+        if not has_dropout and not has_cast:
             return rnn(hidden_states)[0]
-        weight = rnn.get_parameter("weight_hh_l0")
-        dropped = weight * random_mask(weight, self.recurrent_dropout)
-        return functional_call(rnn, {"weight_hh_l0": dropped}, (hidden_states,))[0]
+        weights = [getattr(rnn, name) for name in RECURRENT_WEIGHTS]
+        if has_dropout:
+            weights[1] = weights[1] * random_mask(weights[1], self.recurrent_dropout)
+        if has_cast:
+            # By itself, autocast on CUDA runs these kernels in float16, whatever its dtype is. They read one block.
+            dtype = torch.get_autocast_dtype("cuda")
+            hidden_states = hidden_states.to(dtype)
+            weights = CastWeights.apply(dtype, *weights)
+        initial = hidden_states.new_zeros(1, len(hidden_states), rnn.hidden_size)
+        state = (initial, initial) if rnn.mode == "LSTM" else initial
+        function = RECURRENT_FUNCTIONS[rnn.mode]
+        with torch.autocast("cuda", enabled=False):
+            return function(hidden_states, state, weights, True, 1, 0.0, self.training, False, True)[0]
 
 
 def join(states: Directions, order: TokenOrder) -> torch.Tensor:
