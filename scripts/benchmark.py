@@ -40,7 +40,7 @@ import transformers
 from benchmark_accuracy import PEERS, ablation_table, accuracy_tables
 from benchmark_processes import process_tables
 from benchmark_timing import DEVICE, Table, in_turn, ratio, run_measured, seconds
-from benchmark_training import steps_by, steps_by_threads, training_tables
+from benchmark_training import epoch_arguments, steps_by, steps_by_threads, training_tables
 from transformers import pipeline
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
@@ -81,12 +81,17 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="Rows of the data path and of predict.py.")
     parser.add_argument("--steps", type=int, default=40, help="Steps of a training (processes).")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/benchmarks"))
-    args, args.training_arguments = parser.parse_known_args(argv)
-    if args.training_arguments and args.benchmark != "train":
-        parser.error(f"unrecognized arguments: {' '.join(args.training_arguments)}")
+    args, of_training = parser.parse_known_args(argv)
+    if args.benchmark != "train":
+        args = parser.parse_args(argv)
     needs_none = args.benchmark == "processes" or (args.benchmark == "startup" and args.peers is not None)
     if not needs_none and not args.data_files:
         parser.error(f"{args.benchmark} needs --data_files")
+    if args.benchmark == "train":
+        try:
+            args.arguments = epoch_arguments(args, of_training)
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
     if args.benchmark in ("score", "startup", "growth") and not args.model:
         parser.error(f"{args.benchmark} needs --model")
     if args.benchmark in ("accuracy", "ablation") and not args.config:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.arguments import has_bf16, parse_arguments
+from hf_brnn.arguments import Arguments, has_bf16, parse_arguments
 from hf_brnn.batching import LengthGroupedSampler, tokenize
 from hf_brnn.data import DataArguments, load_rows, split_rows
 from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
@@ -49,12 +49,18 @@ def training_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callabl
     }
 
 
+def epoch_arguments(args: argparse.Namespace, of_training: list[str]) -> Arguments:
+    """Those of a training of one epoch that only trains."""
+    fixed = ["--num_train_epochs=1", "--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=False"]
+    given = ["--data_files", *args.data_files, *of_training, "--disable_tqdm=True", *fixed]
+    arguments = parse_arguments(given, args.config or TUTORIAL)
+    arguments.training.early_stopping_patience = None
+    return arguments
+
+
 def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
-    arguments = ["--data_files", *args.data_files, *args.training_arguments, "--output_dir", str(folder / "run")]
-    arguments += ["--num_train_epochs", "1", "--eval_strategy", "no", "--save_strategy", "no"]
-    arguments += ["--load_best_model_at_end", "False", "--disable_tqdm", "True"]
-    model_args, data_args, training_args, _ = parse_arguments(arguments, args.config or TUTORIAL)
-    training_args.early_stopping_patience = None
+    model_args, data_args, training_args, _ = args.arguments
+    training_args.output_dir = str(folder / "run")
     prepare_cpu(training_args)
     data = prepare_data(data_args, training_args, folder / "data")
 

@@ -64,10 +64,18 @@ def test_the_training_benchmark_takes_a_recipe_and_the_arguments_of_a_training(t
     assert all("(fp32)" in row["what"] for row in epoch)
 
 
-def test_an_argument_that_a_benchmark_does_not_know_is_refused():
-    process = run_python("scripts/benchmark.py", "processes", "--hidden_size", 4, check=False)
-    assert process.returncode == 2
-    assert "unrecognized arguments: --hidden_size 4" in process.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("processes", "--hidden_size", 4), "unrecognized arguments: --hidden_size 4"),
+        (("train", "--data_files", SAMPLE, "--hiden_size", 4), "--hiden_size"),
+        (("train", "--data_files", SAMPLE, "--config", "no.yaml"), "no.yaml: no such configuration file"),
+    ],
+)
+def test_an_argument_that_a_benchmark_does_not_know_is_refused(arguments, message):
+    process = run_python("scripts/benchmark.py", *arguments, check=False)
+    assert process.returncode
+    assert message in process.stderr.splitlines()[-1]
 
 
 def test_the_scoring_benchmark_measures_a_folder_without_a_float_graph(tmp_path):
