@@ -52,6 +52,11 @@ class FreedMemory(TrainerCallback):
     def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
         self._give_back()
 
+    def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
+        """What the steps needed is not what an evaluation needs."""
+        self.limit = 0
+        self._give_back()
+
     def _give_back(self) -> None:
         if self.process.memory_info().rss > self.limit:
             self.libc.malloc_trim(0)
