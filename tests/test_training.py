@@ -174,10 +174,18 @@ def sample_rows(folder):
     return load_rows(data_args), data_args
 
 
+def is_json(path):
+    try:
+        return bool(json.loads(path.read_text()))
+    except ValueError:
+        return False
+
+
 def kill_after_first_checkpoint(output_dir, *arguments):
     command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
     process = subprocess.Popen(list(map(str, command)), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-    while not list(Path(f"{output_dir}.checkpoints").glob("checkpoint-*/trainer_state.json")):
+    # What is written last, and not at once: a checkpoint whose state is cut off is none.
+    while not any(is_json(path) for path in Path(f"{output_dir}.checkpoints").glob("checkpoint-*/trainer_state.json")):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
