@@ -203,7 +203,8 @@ class BrnnTrainer(Trainer):
     def _check_finite(self) -> None:
         self._check_loss()
         # The extremes are NaN where a value is, and need no memory.
-        extremes = torch.stack([torch.stack(parameter.aminmax()) for parameter in self.model.parameters()])
+        parameters = [parameter for parameter in self.model.parameters() if parameter.numel()]
+        extremes = torch.stack([torch.stack(parameter.aminmax()) for parameter in parameters])
         if not extremes.isfinite().all():
             step = self.state.global_step
             raise NonFiniteError(f"Step {step} made weights infinite. {self._places_of_step(step - 1)}")

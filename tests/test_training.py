@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -372,3 +373,13 @@ def test_a_training_is_watched_with_trackio(tmp_path):
     found = [entry["eval/accuracy"] for entry in logged if "eval/accuracy" in entry]
     assert found == pytest.approx([entry["eval_accuracy"] for entry in history])
     assert not Path(f"{tmp_path}/run.checkpoints").exists()
+
+
+def test_words_that_share_no_ngrams_are_trained_too(tmp_path):
+    texts = itertools.islice(itertools.product("qwrtpzxvm", repeat=3), 120)
+    lines = [f"{' '.join(text)},{('NEGATIVE', 'POSITIVE')[row % 2]}\n" for row, text in enumerate(texts)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(lines))
+    train(
+        tmp_path / "saved", "--data_files", tmp_path / "rows.csv", "--ngram_embeddings", True, "--num_train_epochs", 1
+    )
+    assert (tmp_path / "saved" / "model.safetensors").exists()
