@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 import psutil
 import torch
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from .arguments import BrnnTrainingArguments, resolved_precision
 
@@ -46,14 +46,18 @@ class FreedMemory(TrainerCallback):
         self.libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         self.limit = self.process.memory_info().rss + MAX_KEPT
 
-    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if control.should_evaluate:
+            # What the steps needed is not what an evaluation needs.
+            self.limit = 0
         self._give_back()
+
+    on_epoch_end = on_step_end
 
     def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
         self._give_back()
 
-    def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
-        """What the steps needed is not what an evaluation needs."""
+    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
         self.limit = 0
         self._give_back()
 

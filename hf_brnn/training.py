@@ -178,7 +178,8 @@ class BrnnTrainer(Trainer):
         else:
             loss = super().training_step(model, inputs, num_items_in_batch)
         self._losses.append((self.state.global_step, loss))
-        if self._checks_each_loss or self.state.global_step % STEPS_AT_ONCE == 0:
+        is_bad = self._checks_each_loss and not math.isfinite(loss)
+        if is_bad or self.state.global_step % STEPS_AT_ONCE == 0:
             self._check_loss()
         return loss
 

@@ -511,6 +511,7 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
     step = int(
         re.match(r"The loss of step (\d+) is no finite number. Its rows: tweets.csv, line ", str(error.value))[1]
     )
+    assert trainer.state.global_step == step - 1
     numbers = [int(number) for number in re.findall(r"\d+", str(error.value))[1:]]
     lines = SAMPLE_FILE.read_text(encoding="utf-8").splitlines()
     read = [data.train.batch(rows[None])["input_ids"][0] for rows in batches[step - 1]]

@@ -25,7 +25,7 @@ from hf_brnn.data import load_rows, split_rows
 from hf_brnn.preparation import prepare_data
 from hf_brnn.processor import FreedMemory, describe_processor
 from hf_brnn.scoring import TorchClassifier
-from hf_brnn.training import build_trainer, collate, epoch_history
+from hf_brnn.training import STEPS_AT_ONCE, build_trainer, collate, epoch_history
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 
@@ -118,6 +118,7 @@ def test_a_step_has_the_memory_of_the_step_before_up_to_a_limit():
     code = """
 import resource
 import torch
+from transformers import TrainerControl
 from hf_brnn import processor
 
 def page_faults_of_a_step():
@@ -127,18 +128,25 @@ def page_faults_of_a_step():
 
 page_faults_of_a_step()
 found = [page_faults_of_a_step()]
-for processor.MAX_KEPT in (2**28, 2**25):
+cases = [
+    (2**28, "on_step_end", False),
+    (2**25, "on_step_end", False),
+    (2**25, "on_prediction_step", False),
+    (2**28, "on_epoch_end", True),
+    (2**28, "on_train_end", False),
+]
+for processor.MAX_KEPT, event, evaluates in cases:
     memory = processor.FreedMemory()
     memory.libc.malloc_trim(0)
     memory.on_train_begin()
     for _ in range(3):
         page_faults_of_a_step()
-    memory.on_step_end()
+    getattr(memory, event)(None, None, TrainerControl(should_evaluate=evaluates))
     found.append(page_faults_of_a_step())
 print(*found)
 """
-    by_default, kept, given_back = map(int, run_python("-c", code).stdout.split())
-    assert kept < min(by_default, given_back) / 4
+    by_default, kept, *given_back = map(int, run_python("-c", code).stdout.split())
+    assert kept < min(by_default, *given_back) / 4
 
 
 def test_an_unknown_precision_is_refused():
@@ -162,6 +170,23 @@ def test_the_quickstart_learns_and_logs(saved_folder):
     assert last["loss"] < first["loss"]
     assert last["accuracy"] > max(0.9, first["accuracy"])
     assert len(metrics["history"]) >= 5
+
+
+def test_the_accuracy_of_an_epoch_is_that_of_all_its_rows(tmp_path):
+    """Of more steps than are counted at once, by a model that stays as it is."""
+    dropout = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0)
+    steps = ("--per_device_train_batch_size", 5, "--num_train_epochs", 2, "--learning_rate", 0, "--max_grad_norm", 0)
+    argv = list(map(str, (*SHORT, *steps, *dropout, "--precision", "fp32", "--output_dir", tmp_path)))
+    arguments = parse_arguments(argv, QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer.train()
+    logs = [entry for entry in trainer.state.log_history if "loss" in entry]
+    prediction = trainer.predict(data.train)
+    expected = (prediction.predictions.argmax(-1) == data.train.labels).mean()
+    assert trainer.state.global_step / 2 > STEPS_AT_ONCE
+    assert [entry["accuracy"] for entry in logs] == [expected] * 2
+    assert not any("grad_norm" in entry for entry in logs)
 
 
 def test_two_runs_give_equal_weights_and_another_seed_others(tmp_path):
