@@ -41,6 +41,8 @@ from .streaming import StreamedTexts, StreamSampler
 
 # What takes as long for many steps as for one is done for so many at once.
 STEPS_AT_ONCE = 50
+# Tokens, padding included, that a step on a CPU reads at once: 256 texts of 128 tokens.
+MAX_TOKENS_AT_ONCE = 2**15
 
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -173,15 +175,27 @@ class BrnnTrainer(Trainer):
         """Raises:
         NonFiniteError: The loss of this step, on GPUs and several processes of one of the last 50, is no number.
         """
-        if self.args.adversarial_norm:
-            loss = self._adversarial_step(model, inputs, num_items_in_batch)
-        else:
-            loss = super().training_step(model, inputs, num_items_in_batch)
+        *parts, last_part = self._parts(inputs)
+        with self.accelerator.no_sync(model):
+            losses = [self._backward(model, part, num_items_in_batch) for part in parts]
+        loss = sum(losses, self._backward(model, last_part, num_items_in_batch))
         self._losses.append((self.state.global_step, loss))
         is_bad = self._checks_each_loss and not math.isfinite(loss)
         if is_bad or self.state.global_step % STEPS_AT_ONCE == 0:
             self._check_loss()
         return loss
+
+    def _parts(self, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        """A batch of long texts in parts, one after the other: the gradients of a mean over rows add up, and a step
+        needs no more memory than `MAX_TOKENS_AT_ONCE` do. A GPU is given whole batches."""
+        rows, length = inputs["input_ids"].shape
+        size = max(1, MAX_TOKENS_AT_ONCE // length) if self.args.device.type == "cpu" else rows
+        return [dict(zip(inputs, part)) for part in zip(*(values.split(size) for values in inputs.values()))]
+
+    def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
+        if self.args.adversarial_norm:
+            return self._adversarial_step(model, inputs, num_items_in_batch)
+        return super().training_step(model, inputs, num_items_in_batch)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
         """As in Trainer, which counts the parameters anew in every step."""

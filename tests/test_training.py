@@ -18,14 +18,14 @@ from conftest import REPOSITORY, SHORT, run_python, train
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hf_brnn import modeling_brnn
+from hf_brnn import modeling_brnn, training
 from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts
 from hf_brnn.data import load_rows, split_rows
 from hf_brnn.preparation import prepare_data
 from hf_brnn.processor import FreedMemory, describe_processor
 from hf_brnn.scoring import TorchClassifier
-from hf_brnn.training import STEPS_AT_ONCE, build_trainer, collate, epoch_history
+from hf_brnn.training import MAX_TOKENS_AT_ONCE, STEPS_AT_ONCE, build_trainer, collate, epoch_history
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 
@@ -284,6 +284,31 @@ def test_a_very_long_text_to_evaluate_on_is_read_whole(tmp_path):
         with torch.no_grad(), trainer.compute_loss_context_manager():
             expected = trainer.model(**collate(texts.batch(np.array([row])))).logits.float()
         np.testing.assert_allclose(found[row], expected[0], atol=1e-2)
+
+
+def test_a_step_of_long_texts_reads_them_in_parts_and_gives_the_same_gradients(tmp_path, monkeypatch):
+    dropout = ("--embedding_dropout", 0, "--word_dropout", 0, "--classifier_dropout", 0, "--pooling", "last")
+    argv = list(map(str, (*SHORT, *dropout, "--precision", "fp32", "--use_cpu", True, "--output_dir", tmp_path)))
+    arguments = parse_arguments(argv, QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer.current_gradient_accumulation_steps = 1
+    model, batch = trainer.model.double(), collate(data.train.batch(np.arange(32)))
+    sizes = []
+    model.register_forward_pre_hook(
+        lambda module, args, inputs: sizes.append(inputs["input_ids"].shape), with_kwargs=True
+    )
+    found = []
+    for limit in (MAX_TOKENS_AT_ONCE, 100, 1):
+        monkeypatch.setattr(training, "MAX_TOKENS_AT_ONCE", limit)
+        model.zero_grad()
+        loss = trainer.training_step(model, batch, torch.tensor(32))
+        found.append([loss, *(parameter.grad.to_dense() for parameter in model.parameters())])
+    assert sizes[0] == batch["input_ids"].shape
+    assert all(rows * length <= 100 or rows == 1 for rows, length in sizes[1:])
+    assert sum(rows for rows, _ in sizes) == 3 * 32
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0])
 
 
 def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
+from hf_brnn import training
 from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import TokenizedTexts
 from hf_brnn.preparation import prepare_data
@@ -57,6 +58,8 @@ def main(folder):
     with torch.no_grad():
         found["expected"] = model(**collate(test.batch(np.arange(len(test))))).logits.numpy()
 
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        training.MAX_TOKENS_AT_ONCE = 100
     trainer, _ = make_trainer(folder, "--pooling=max_mean", "--adversarial_norm=0.1", "--ngram_embeddings=True")
     trainer.model.double()
     trainer.train()
