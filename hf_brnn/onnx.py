@@ -89,7 +89,8 @@ def export_onnx(model: "BrnnForSequenceClassification", path: Path) -> None:
         if index:
             joined = graph.add("Transpose", states, perm=[0, 2, 1, 3])
             states = graph.add("Reshape", joined, graph.integers(0, 0, 2 * config.hidden_size))
-        outputs = [f"states_{index}", f"final_states_{index}"]
+        are_read = index < config.num_hidden_layers - 1 or config.pooling == "max_mean"
+        outputs = [f"states_{index}" if are_read else "", f"final_states_{index}"]
         add_recurrent_layer(graph, config, weights, f"brnn.encoder.layer.{index}", states, sequence_lens, outputs)
         states, pooled = outputs
 
@@ -126,7 +127,7 @@ def add_recurrent_layer(
     outputs: list[str],
 ) -> None:
     """Adds a bidirectional layer; its outputs are the states `(sequence_length, 2, batch_size, hidden_size)` and the
-    final states `(2, batch_size, hidden_size)`."""
+    final states `(2, batch_size, hidden_size)`. States that have no name are not written, which saves their time."""
 
     def stacked(name: str) -> np.ndarray:
         directions = [weights[f"{prefix}.{rnn}.{name}_l0"] for rnn in ("forward_rnn", "backward_rnn")]

@@ -44,6 +44,10 @@ def test_the_graph_agrees_with_torch(tmp_path, cell_type, hidden_act, num_hidden
             expected = model(input_ids, mask).logits
         logits = session.run(None, {"input_ids": input_ids.numpy(), "attention_mask": mask.numpy()})[0]
         np.testing.assert_allclose(logits, expected, atol=1e-5)
+    # States cost time to write: those that nothing reads are not.
+    nodes = onnx.load(tmp_path / "model.onnx").graph.node
+    written = {name for node in nodes for name in node.output if name.startswith("states_")}
+    assert written == {name for node in nodes for name in node.input if name.startswith("states_")}
 
 
 def test_the_exported_files_are_small_and_self_contained(exported_folder):
