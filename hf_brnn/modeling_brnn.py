@@ -156,16 +156,20 @@ class BrnnEmbeddings(nn.Module):
         """Takes ids `(batch_size, sequence_length)` or their embeddings `(batch_size, sequence_length,
         embedding_size)`, whose words can't be dropped any more. Returns the latter."""
         if inputs.dim() == 2:
-            if self.training and self.word_dropout > 0:
-                is_dropped = torch.rand(inputs.shape, device=inputs.device) < self.word_dropout
-                inputs = inputs.masked_fill(is_dropped, self.unk_token_id)
-            # transformers 4.48 gives float ids for batches that begin with an empty text.
-            inputs = self.word_embeddings(inputs.long())
+            inputs = self.look_up(inputs)
         device_type = inputs.device.type
         if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
             # Cast once here, not after dropout and once for each direction.
             inputs = inputs.to(torch.get_autocast_dtype(device_type))
         return self.dropout(inputs)
+
+    def look_up(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """The embeddings of ids, in training without the words that word dropout takes."""
+        if self.training and self.word_dropout > 0:
+            is_dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
+            input_ids = input_ids.masked_fill(is_dropped, self.unk_token_id)
+        # transformers 4.48 gives float ids for batches that begin with an empty text.
+        return self.word_embeddings(input_ids.long())
 
 
 class BrnnLayer(nn.Module):

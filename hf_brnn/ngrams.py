@@ -26,6 +26,7 @@ class NgramEmbedding(nn.Embedding):
     ngram_ids: torch.Tensor
     starts: torch.Tensor
     lengths: torch.Tensor
+    scales: torch.Tensor
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: BrnnConfig) -> None:
         super().__init__(config.vocab_size, config.embedding_size, config.pad_token_id)
@@ -42,18 +43,23 @@ class NgramEmbedding(nn.Embedding):
         self.register_buffer("ngram_ids", ngram_ids, persistent=False)
         self.register_buffer("starts", lengths.cumsum(0) - lengths, persistent=False)
         self.register_buffer("lengths", lengths, persistent=False)
+        self.register_buffer("scales", lengths.clamp(min=1).rsqrt()[:, None], persistent=False)
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Takes ids of any shape and returns their vectors in one more dimension."""
-        ids, positions = input_ids.unique(return_inverse=True)
+        is_used = torch.zeros(self.num_embeddings, dtype=torch.bool, device=input_ids.device)
+        is_used.scatter_(0, input_ids.flatten(), True)
+        ids = is_used.nonzero()[:, 0]
         lengths = self.lengths[ids]
         offsets = lengths.cumsum(0) - lengths
         total = int(lengths.sum())
         firsts = (self.starts[ids] - offsets).repeat_interleave(lengths, output_size=total)
         ngram_ids = self.ngram_ids[firsts + torch.arange(total, device=ids.device)]
         sums = nn.functional.embedding_bag(ngram_ids, self.ngrams, offsets, mode="sum", sparse=self.sparse)
-        vectors = super().forward(ids) + sums / lengths.clamp(min=1).sqrt()[:, None]
-        return nn.functional.embedding(positions, vectors)
+        # As every id is there once, a dense gradient needs no sorting.
+        own = super().forward(ids) if self.sparse else self.weight.index_select(0, ids)
+        vectors = own + sums * self.scales[ids]
+        return nn.functional.embedding(is_used.cumsum(0)[input_ids] - 1, vectors)
 
 
 def shared_ngrams(words: list[str]) -> tuple[int, list[list[int]]]:

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import AutocastKwargs, gather_object
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from transformers import (
@@ -29,6 +30,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, ro
 from .arguments import BrnnTrainingArguments, ModelArguments
 from .batching import MAX_BATCH_TOKENS, NO_LABEL, LengthGroupedSampler, TokenizedTexts
 from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
+from .cuda_graphs import GraphedClassifier
 from .data import DataArguments
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
@@ -101,6 +103,13 @@ class BrnnTrainer(Trainer):
         self.add_callback(SamplerEpoch(self._sampler))
         if FreedMemory.is_available():
             self.add_callback(FreedMemory())
+        self._graphed: Optional[GraphedClassifier] = None
+        is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
+        if is_alone and not (self.args.adversarial_norm or self.args.gradient_checkpointing or self.args.torch_compile):
+            self._graphed = GraphedClassifier(self.model, self._autocast, self.args.train_batch_size)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return self.accelerator.autocast(AutocastKwargs(cache_enabled=False))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
         return self._sampler
@@ -310,8 +319,10 @@ class BrnnTrainer(Trainer):
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
-        if model.training:
+        is_training = model.training
+        called = self._graphed if self._graphed and is_training else model
+        loss, outputs = super().compute_loss(called, inputs, return_outputs=True, **kwargs)
+        if is_training:
             self._outputs.append((outputs["logits"].detach(), labels))
             if len(self._outputs) == STEPS_AT_ONCE:
                 self._count()

@@ -11,7 +11,9 @@ import torch
 from test_modeling import CELLS, make_batch, make_model
 from transformers import AutoModelForSequenceClassification, TrainerCallback
 
+from hf_brnn import cuda_graphs
 from hf_brnn.arguments import parse_arguments
+from hf_brnn.cuda_graphs import GraphedClassifier
 from hf_brnn.preparation import prepare_data
 from hf_brnn.training import build_trainer
 
@@ -57,6 +59,53 @@ def test_recurrent_dropout_works_under_autocast(cell_type, hidden_act):
         again = [model.eval()(**batch).logits for _ in range(2)]
     assert not torch.equal(*logits)
     assert torch.equal(*again)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-3), (torch.bfloat16, 0.05)])
+@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
+def test_captured_steps_learn_what_others_do(cell_type, hidden_act, dtype, tolerance):
+    dropouts = dict.fromkeys(["embedding_dropout", "recurrent_dropout", "classifier_dropout", "word_dropout"], 0.3)
+    model = make_model(cell_type=cell_type, hidden_act=hidden_act, initializer_range=0.1, **dropouts).cuda().train()
+    usual = copy.deepcopy(model)
+
+    def autocast():
+        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16, cache_enabled=False)
+
+    graphed = GraphedClassifier(model, autocast, batch_size=3)
+    optimizers = [torch.optim.SGD(part.parameters(), lr=0.01) for part in (model, usual)]
+    for step, lengths in enumerate([[9, 0, 4], [5, 5, 2], [9, 9, 9], [2, 2, 2], [1, 9, 3], [5, 1, 0]] * 3):
+        batch = {name: values.cuda() for name, values in make_batch(lengths, max(lengths), seed=step).items()}
+        logits = []
+        for call in (graphed, usual):
+            torch.manual_seed(step)
+            with autocast():
+                logits.append(call(**batch).logits)
+            torch.nn.functional.cross_entropy(logits[-1].float(), torch.tensor([0, 1, 1]).cuda()).backward()
+        assert relative_error(logits[0].detach(), logits[1].detach().double().cpu()) < tolerance
+        if step % 2:
+            gradients = [
+                torch.cat([value.grad.double().cpu().flatten() for value in part.parameters()])
+                for part in (model, usual)
+            ]
+            assert relative_error(*gradients) < tolerance
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert sorted(graphed.steps) == [2, 5, 9]
+
+
+def test_a_training_captures_its_steps(tmp_path, monkeypatch):
+    options = ("--max_steps=60", "--eval_strategy=no", "--save_strategy=no", "--load_best_model_at_end=False")
+    arguments = parse_arguments([f"--output_dir={tmp_path}", "--disable_tqdm=True", *options], QUICKSTART)
+    arguments.training.early_stopping_patience = None
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    losses = []
+    for eager_batches in (cuda_graphs.EAGER_BATCHES, 1000):
+        monkeypatch.setattr(cuda_graphs, "EAGER_BATCHES", eager_batches)
+        trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+        losses.append(trainer.train().training_loss)
+        assert bool(trainer._graphed.steps) == (eager_batches < 1000)
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
 
 
 class NoWaiting(TrainerCallback):
