@@ -43,8 +43,8 @@ from .streaming import StreamedTexts, StreamSampler
 
 # What takes as long for many steps as for one is done for so many at once.
 STEPS_AT_ONCE = 50
-# Tokens, padding included, that a step on a CPU reads at once: 256 texts of 128 tokens.
-MAX_TOKENS_AT_ONCE = 2**15
+# Tokens, padding included, that a step on a CPU reads at once: 256 texts of 32 tokens.
+MAX_TOKENS_AT_ONCE = 2**13
 
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -195,10 +195,11 @@ class BrnnTrainer(Trainer):
         return loss
 
     def _parts(self, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-        """A batch of long texts in parts, one after the other: the gradients of a mean over rows add up, and a step
+        """A batch in parts of like size, one after the other: the gradients of a mean over rows add up, and a step
         needs no more memory than `MAX_TOKENS_AT_ONCE` do. A GPU is given whole batches."""
         rows, length = inputs["input_ids"].shape
-        size = max(1, MAX_TOKENS_AT_ONCE // length) if self.args.device.type == "cpu" else rows
+        most = max(1, MAX_TOKENS_AT_ONCE // length) if self.args.device.type == "cpu" else rows
+        size = math.ceil(rows / math.ceil(rows / most))
         return [dict(zip(inputs, part)) for part in zip(*(values.split(size) for values in inputs.values()))]
 
     def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:

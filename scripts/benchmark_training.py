@@ -16,7 +16,7 @@ from benchmark_timing import DEVICE, Table, in_turn, ratio, seconds, synchronize
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.arguments import Arguments, has_bf16, parse_arguments
@@ -166,8 +166,6 @@ def zipf_batches(vocab_size: int, *shape: int) -> torch.Tensor:
 
 
 def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int) -> Callable[[], None]:
-    if IS_CPU and FreedMemory.is_available():
-        FreedMemory().on_train_begin()
     torch.manual_seed(0)
     sizes = STEP | config
     batch_shape = sizes.pop("batch_size"), sizes.pop("length")
@@ -198,6 +196,8 @@ def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int)
 
     for _ in range(EAGER_BATCHES + 1):
         step()
+    if IS_CPU and FreedMemory.is_available():
+        FreedMemory().on_step_end(None, None, TrainerControl())
     return step
 
 
