@@ -35,10 +35,13 @@ class FreedMemory(TrainerCallback):
     It begins after the first step, which makes what lasts as long as the training, such as moments: in the midst of the
     kept memory, these would make more holes."""
 
+    # Bytes that this process, whatever it trains, may hold before it gives free ones back; infinite as long as it
+    # keeps none.
+    limit = math.inf
+
     def __init__(self) -> None:
         self.libc = ctypes.CDLL(None)
         self.process = psutil.Process()
-        self.limit = math.inf
 
     @staticmethod
     def is_available() -> bool:
@@ -48,25 +51,29 @@ class FreedMemory(TrainerCallback):
         if self.limit == math.inf:
             self.libc.mallopt(M_MMAP_MAX, 0)
             self.libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-            self.limit = 0
-        if control.should_evaluate:
+            self._give_back()
+        elif control.should_evaluate:
             # What the steps needed is not what an evaluation needs.
-            self.limit = 0
-        self._give_back()
+            self._give_back()
+        else:
+            self._check()
 
     on_epoch_end = on_step_end
 
     def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
-        self._give_back()
+        self._check()
 
     def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-        self.limit = 0
-        self._give_back()
+        if self.limit < math.inf:
+            self._give_back()
+
+    def _check(self) -> None:
+        if self.process.memory_info().rss > self.limit:
+            self._give_back()
 
     def _give_back(self) -> None:
-        if self.process.memory_info().rss > self.limit:
-            self.libc.malloc_trim(0)
-            self.limit = self.process.memory_info().rss + MAX_KEPT
+        self.libc.malloc_trim(0)
+        FreedMemory.limit = self.process.memory_info().rss + MAX_KEPT
 
 
 def describe_processor(training_args: BrnnTrainingArguments) -> str:

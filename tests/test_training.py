@@ -147,7 +147,7 @@ cases = [
 ]
 for processor.MAX_KEPT, event, evaluates, steps in cases:
     memory = processor.FreedMemory()
-    memory.on_step_end(None, None, TrainerControl())
+    memory.on_train_end()
     for _ in range(3):
         page_faults_of_a_step()
     getattr(memory, event)(None, None, TrainerControl(should_evaluate=evaluates))
