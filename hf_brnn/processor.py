@@ -47,6 +47,11 @@ class FreedMemory(TrainerCallback):
     def is_available() -> bool:
         return sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
 
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        if self.limit < math.inf:
+            # Others may have taken memory since the training before.
+            FreedMemory.limit = self.process.memory_info().rss + MAX_KEPT
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.limit == math.inf:
             self.libc.mallopt(M_MMAP_MAX, 0)
