@@ -195,12 +195,19 @@ class BrnnTrainer(Trainer):
         return loss
 
     def _parts(self, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
-        """A batch in parts of like size, one after the other: the gradients of a mean over rows add up, and a step
-        needs no more memory than `MAX_TOKENS_AT_ONCE` do. A GPU is given whole batches."""
+        """A batch in parts of like size, one after the other, each as long as its own longest text: the gradients of a
+        mean over rows add up, and a step needs no more memory than `MAX_TOKENS_AT_ONCE` do. A GPU is given whole
+        batches."""
         rows, length = inputs["input_ids"].shape
         most = max(1, MAX_TOKENS_AT_ONCE // length) if self.args.device.type == "cpu" else rows
         size = math.ceil(rows / math.ceil(rows / most))
-        return [dict(zip(inputs, part)) for part in zip(*(values.split(size) for values in inputs.values()))]
+        if size == rows:
+            return [inputs]
+        parts = [dict(zip(inputs, part)) for part in zip(*(values.split(size) for values in inputs.values()))]
+        for part in parts:
+            longest = max(1, int(part["attention_mask"].sum(1).max()))
+            part |= {name: part[name][:, :longest] for name in ("input_ids", "attention_mask")}
+        return parts
 
     def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
         if self.args.adversarial_norm:

@@ -306,9 +306,12 @@ def test_a_step_of_long_texts_reads_them_in_parts_and_gives_the_same_gradients(t
     trainer.current_gradient_accumulation_steps = 1
     model, batch = trainer.model.double(), collate(data.train.batch(np.arange(32)))
     sizes = []
-    model.register_forward_pre_hook(
-        lambda module, args, inputs: sizes.append(inputs["input_ids"].shape), with_kwargs=True
-    )
+
+    def see(module, args, inputs):
+        sizes.append(inputs["input_ids"].shape)
+        assert inputs["attention_mask"].any(0).all(), "a column of padding alone"
+
+    model.register_forward_pre_hook(see, with_kwargs=True)
     found = []
     for limit in (MAX_TOKENS_AT_ONCE, 100, 1):
         monkeypatch.setattr(training, "MAX_TOKENS_AT_ONCE", limit)
