@@ -55,7 +55,7 @@ class KerasTutorial:
         return rows
 
     def fit_epoch(self, inputs: np.ndarray, labels: np.ndarray) -> float:
-        """Seconds from the beginning of the epoch to its end. `fit` returns up to as long again later: 20.5 s after it
+        """Seconds from the beginning of the epoch to its end. `fit` itself returns later now and then: 20.5 s after it
         began where the epoch had ended after 18.5 (Keras 3.15, TensorFlow 2.21)."""
         import keras
 
