@@ -50,7 +50,7 @@ class FreedMemory(TrainerCallback):
     def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
         if self.limit < math.inf:
             # Others may have taken memory since the training before.
-            FreedMemory.limit = self.process.memory_info().rss + MAX_KEPT
+            self._set_limit()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.limit == math.inf:
@@ -78,6 +78,9 @@ class FreedMemory(TrainerCallback):
 
     def _give_back(self) -> None:
         self.libc.malloc_trim(0)
+        self._set_limit()
+
+    def _set_limit(self) -> None:
         FreedMemory.limit = self.process.memory_info().rss + MAX_KEPT
 
 
