@@ -128,27 +128,17 @@ def random_mask(values: torch.Tensor, p: float) -> torch.Tensor:
     return is_kept.to(values.dtype) / (1 - p)
 
 
-class ChannelDropout(nn.Module):
-    """Drops whole channels of a text, the same ones at every step (Gal and Ghahramani, 2016)."""
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Takes and returns `(batch_size, sequence_length, channels)`."""
-        if not self.training or self.p == 0:
-            return states
-        return states * random_mask(states[:, :1], self.p)
+def select_channels(values: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
+    """`values[..., channels]`. Its gradient takes half the time of that of indexing."""
+    return values.gather(-1, channels.expand(*values.shape[:-1], len(channels)))
 
 
 class BrnnEmbeddings(nn.Module):
-    """Token embeddings with word dropout and channel dropout."""
+    """Token embeddings with word dropout."""
 
     def __init__(self, config: BrnnConfig) -> None:
         super().__init__()
         self.word_embeddings = nn.Embedding(config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id)
-        self.dropout = ChannelDropout(config.embedding_dropout)
         self.word_dropout = config.word_dropout
         self.unk_token_id = config.unk_token_id
 
@@ -159,9 +149,9 @@ class BrnnEmbeddings(nn.Module):
             inputs = self.look_up(inputs)
         device_type = inputs.device.type
         if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
-            # Cast once here, not after dropout and once for each direction.
+            # Cast once here, not once for each direction.
             inputs = inputs.to(torch.get_autocast_dtype(device_type))
-        return self.dropout(inputs)
+        return inputs
 
     def look_up(self, input_ids: torch.Tensor) -> torch.Tensor:
         """The embeddings of ids, in training without the words that word dropout takes."""
@@ -172,14 +162,25 @@ class BrnnEmbeddings(nn.Module):
         return self.word_embeddings(input_ids.long())
 
 
-class BrnnLayer(nn.Module):
-    """One bidirectional layer: A_t from A_{t-1} in reading order, A'_t from A'_{t+1} against it."""
+def kept_channels(size: int, p: float) -> int:
+    """How many of `size` channels are kept if each is dropped with probability `p`: at least one is dropped and one
+    kept, by eights where there are 128 or more, for fast matrix products."""
+    grid = 8 if size >= 128 else 1
+    return size if p == 0 else max(1, size - grid * max(1, round(size * p / grid)))
 
-    def __init__(self, config: BrnnConfig, input_size: int) -> None:
+
+class BrnnLayer(nn.Module):
+    """One bidirectional layer: A_t from A_{t-1} in reading order, A'_t from A'_{t+1} against it.
+
+    In training it reads some channels of its input, the same ones in all texts of a batch and at every step, and
+    multiplies them by the weights of these alone (batchwise dropout; Graham, Reizenstein and Robinson, 2015)."""
+
+    def __init__(self, config: BrnnConfig, input_size: int, input_dropout: float) -> None:
         super().__init__()
         cell = RECURRENT_MODULES[config.cell_type]
         kwargs = {"nonlinearity": config.hidden_act} if config.cell_type == "rnn" else {}
-        self.dropout = ChannelDropout(config.input_dropout)
+        self.input_size = input_size
+        self.num_kept = kept_channels(input_size, input_dropout)
         self.forward_rnn = cell(input_size, config.hidden_size, batch_first=True, **kwargs)
         self.backward_rnn = cell(input_size, config.hidden_size, batch_first=True, **kwargs)
         self.recurrent_dropout = config.recurrent_dropout
@@ -187,21 +188,29 @@ class BrnnLayer(nn.Module):
     def forward(self, hidden_states: torch.Tensor, to_reversed: torch.Tensor) -> Directions:
         """Takes `(batch_size, sequence_length, input_size)` with the real tokens in front and the index that reverses
         them."""
-        hidden_states = self.dropout(hidden_states)
+        channels = None
+        if self.training and self.num_kept < self.input_size:
+            channels = torch.rand(self.input_size, device=hidden_states.device).argsort()[: self.num_kept]
+            hidden_states = select_channels(hidden_states, channels)
         reversed_states = rearrange(hidden_states, to_reversed, to_reversed)
-        return self._run(self.forward_rnn, hidden_states), self._run(self.backward_rnn, reversed_states)
+        return (
+            self._run(self.forward_rnn, hidden_states, channels),
+            self._run(self.backward_rnn, reversed_states, channels),
+        )
 
-    def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor) -> torch.Tensor:
+    def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor, channels: Optional[torch.Tensor]) -> torch.Tensor:
         has_dropout = self.training and self.recurrent_dropout > 0
         has_cast = hidden_states.is_cuda and torch.is_autocast_enabled("cuda")
-        if not has_dropout and not has_cast:
+        if channels is None and not has_dropout and not has_cast:
             return rnn(hidden_states)[0]
         weights = [getattr(rnn, name) for name in RECURRENT_WEIGHTS]
+        if channels is not None:
+            weights[0] = select_channels(weights[0], channels) * (self.input_size / self.num_kept)
         if has_dropout:
             weights[1] = weights[1] * random_mask(weights[1], self.recurrent_dropout)
-        if has_cast:
+        if hidden_states.is_cuda:
             # By itself, autocast on CUDA runs these kernels in float16, whatever its dtype is. They read one block.
-            dtype = torch.get_autocast_dtype("cuda")
+            dtype = torch.get_autocast_dtype("cuda") if has_cast else hidden_states.dtype
             hidden_states = hidden_states.to(dtype)
             weights = CastWeights.apply(dtype, *weights)
         initial = hidden_states.new_zeros(1, len(hidden_states), rnn.hidden_size)
@@ -224,7 +233,10 @@ class BrnnEncoder(nn.Module):
     def __init__(self, config: BrnnConfig) -> None:
         super().__init__()
         input_sizes = [config.embedding_size] + [2 * config.hidden_size] * (config.num_hidden_layers - 1)
-        self.layer = nn.ModuleList(BrnnLayer(config, input_size) for input_size in input_sizes)
+        # A channel of the embeddings must pass both dropouts.
+        first_dropout = 1 - (1 - config.embedding_dropout) * (1 - config.input_dropout)
+        dropouts = [first_dropout] + [config.input_dropout] * (config.num_hidden_layers - 1)
+        self.layer = nn.ModuleList(BrnnLayer(config, *layer) for layer in zip(input_sizes, dropouts))
         self.gradient_checkpointing = False
         self._gradient_checkpointing_func: Callable[..., Directions]
 

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
-from hf_brnn.modeling_brnn import random_mask
+from hf_brnn.modeling_brnn import kept_channels, random_mask
 
 CELLS = [("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
 
@@ -376,18 +376,6 @@ def test_a_mask_that_drops_nearly_all_does():
     assert (random_mask(torch.empty(100_000), 0.999999) != 0).sum() < 20
 
 
-def test_embedding_dropout_drops_whole_channels_of_a_text():
-    model = make_model(BrnnModel, embedding_size=400, embedding_dropout=0.4).train()
-    batch = make_batch([30, 30], width=30)
-    torch.manual_seed(0)
-    states = model(**batch, output_hidden_states=True).hidden_states[0]
-    kept = states != 0
-    torch.testing.assert_close(states[kept], model.get_input_embeddings()(batch["input_ids"])[kept] / 0.6)
-    assert (kept == kept[:, :1]).all()
-    assert (kept[0] != kept[1]).any()
-    assert kept.float().mean() == pytest.approx(0.6, abs=0.08)
-
-
 def test_word_dropout_reads_words_as_unknown_while_training():
     model = make_model(BrnnModel, word_dropout=0.3)
     batch = make_batch([2000], width=2000)
@@ -416,13 +404,50 @@ def test_recurrent_dropout_drops_the_same_weights_at_every_step(cell_type, hidde
     np.testing.assert_allclose(states, expected, atol=1e-5)
 
 
-def test_input_dropout_drops_channels_of_every_layers_input():
-    model = make_model(BrnnModel, input_dropout=0.5).train()
-    seen = []
-    for layer in model.encoder.layer:
-        layer.forward_rnn.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model(**make_batch([6, 6], width=6))
-    for inputs in seen:
-        kept = inputs != 0
-        assert (kept == kept[:, :1]).all()
-        assert not kept.all()
+def channels_read(layer):
+    """Those whose weights learned something."""
+    forward, backward = (rnn.weight_ih_l0.grad.abs().sum(0) != 0 for rnn in (layer.forward_rnn, layer.backward_rnn))
+    assert torch.equal(forward, backward)
+    return forward
+
+
+@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
+def test_a_training_layer_reads_some_channels_of_all_texts(cell_type, hidden_act):
+    model = make_model(BrnnModel, cell_type=cell_type, hidden_act=hidden_act, embedding_dropout=0.4, input_dropout=0.2)
+    batch = make_batch([7, 4], width=7)
+    embeddings = model.get_input_embeddings()(batch["input_ids"]).detach().requires_grad_()
+    states = model.train()(inputs_embeds=embeddings, attention_mask=batch["attention_mask"]).last_hidden_state
+    states.sum().backward()
+    sizes = [(7, 3), (10, 8)]
+    for layer, (size, kept) in zip(model.encoder.layer, sizes):
+        channels = channels_read(layer)
+        assert channels.sum() == kept
+        for rnn in (layer.forward_rnn, layer.backward_rnn):
+            rnn.weight_ih_l0.data *= channels * size / kept
+    is_read = embeddings.grad.abs().sum((0, 1)) != 0
+    assert torch.equal(is_read, channels_read(model.encoder.layer[0]))
+    for row, length in enumerate([7, 4]):
+        expected = reference.encode(model, embeddings[row, :length].detach().double().numpy())[-1]
+        np.testing.assert_allclose(states[row, :length].detach(), expected, atol=1e-5)
+
+
+def test_every_channel_is_read_in_turn():
+    model = make_model(BrnnModel, embedding_size=20, embedding_dropout=0.4, num_hidden_layers=1).train()
+    reads = []
+    for _ in range(500):
+        model.zero_grad()
+        model(**make_batch([3], width=3)).pooler_output.sum().backward()
+        reads.append(channels_read(model.encoder.layer[0]))
+    reads = torch.stack(reads).float()
+    assert (reads.sum(1) == 12).all()
+    # Six standard deviations of a mean of 500 draws.
+    assert (reads.mean(0) - 0.6).abs().max() < 0.13
+    assert reads.unique(dim=0).shape[0] > 400
+
+
+@pytest.mark.parametrize(
+    ("size", "p", "kept"),
+    [(256, 0, 256), (256, 0.43, 144), (200, 0.6, 80), (128, 0.01, 120), (64, 0.3, 45), (10, 0.01, 9), (1, 0.5, 1)],
+)
+def test_dropout_keeps_its_share_of_channels(size, p, kept):
+    assert kept_channels(size, p) == kept

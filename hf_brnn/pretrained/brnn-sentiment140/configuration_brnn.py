@@ -30,9 +30,10 @@ class BrnnConfig(PretrainedConfig):
         hidden_act: Activation of the `"rnn"` cell, `"tanh"` or `"relu"`; the gated cells are fixed to tanh.
         pooling: How the states become one vector: `"last"` joins the final states of the two directions
             (`2 * hidden_size`), `"max_mean"` joins maximum and mean over the tokens (`4 * hidden_size`).
-        embedding_dropout: Probability of dropping a whole embedding channel of a text (SpatialDropout1D in Keras).
-        input_dropout: Probability of dropping a channel of a layer's input, the same at every step (`dropout` of the
-            recurrent layers in Keras; Gal and Ghahramani, 2016).
+        embedding_dropout: Share of the embedding channels that the first layer doesn't read in a step of training, the
+            same in all texts of a batch (batchwise dropout; Graham, Reizenstein and Robinson, 2015). Keras'
+            SpatialDropout1D draws channels anew for each text.
+        input_dropout: The same for the input of every layer, that of the first one included.
         recurrent_dropout: Probability of dropping a recurrent weight, the same at every step (DropConnect on the
             hidden-to-hidden matrices; Merity et al., 2018, section 2).
         classifier_dropout: Probability of dropping an input of the classification layer.
