@@ -351,24 +351,31 @@ def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
 
 
 def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch):
-    masks = []
+    dropped = []
+    dropout, select_channels = torch.nn.functional.dropout, modeling_brnn.select_channels
 
-    def watch(module, name):
-        draw = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *args, **kwargs: (masks.append(draw(*args, **kwargs)), masks[-1])[1])
+    def watch_dropout(*args, **kwargs):
+        output = dropout(*args, **kwargs)
+        dropped.append(output == 0)
+        return output
 
-    watch(torch.nn.functional, "dropout")
-    watch(modeling_brnn, "random_mask")
+    def watch_channels(values, channels):
+        dropped.append(channels)
+        return select_channels(values, channels)
+
+    monkeypatch.setattr(torch.nn.functional, "dropout", watch_dropout)
+    monkeypatch.setattr(modeling_brnn, "select_channels", watch_channels)
     argv = map(str, (*SHORT, "--output_dir", tmp_path, "--use_cpu", True, "--adversarial_norm", 1e-9))
     arguments = parse_arguments(list(argv), QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
     trainer.training_step(trainer.model, collate(data.train.batch(np.arange(8))), torch.tensor(8))
-    first, second = masks[: len(masks) // 2], masks[len(masks) // 2 :]
-    assert len(first) == 2
+    first, second = dropped[: len(dropped) // 2], dropped[len(dropped) // 2 :]
+    # The channels that tokens and the weights of both directions are cut to, and those that the classifier reads.
+    assert len(first) == 4
     for one, other in zip(first, second):
-        assert torch.equal(one == 0, other == 0)
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("value", [-1, "nan", "inf"])
