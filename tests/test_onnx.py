@@ -1,5 +1,6 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -81,6 +82,18 @@ def test_the_quantized_graph_gives_nearly_the_same_labels(exported_folder):
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.99
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert np.abs(found - expected).mean() < 0.01
+
+
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_int8_weights_leave_room_for_the_sum_of_two_products(exported_folder, is_exported):
+    folder = exported_folder if is_exported else Path(PRETRAINED)
+    graph = onnx.load(folder / "onnx" / "model_quantized.onnx").graph
+    values = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer]
+    weights = [value for value in values if value.dtype == np.int8 and value.ndim > 1]
+    assert len(weights) >= 4
+    largest = max(abs(value.astype(int)).max() for value in weights)
+    # Beside activations of up to 255: what fits into 16 bits on a processor without VNNI.
+    assert 2 * 255 * largest < 2**15
 
 
 def test_a_score_does_not_depend_on_batch_mates(exported_folder):
