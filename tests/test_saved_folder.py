@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY, run_python
+from conftest import REPOSITORY, run_python, train
 from huggingface_hub import ModelCard
 from safetensors import safe_open
 from transformers import pipeline
@@ -101,9 +101,7 @@ def test_the_snippets_of_the_card_run(exported_folder, tmp_path):
 def test_the_resolved_configuration_can_be_trained_again(saved_folder, tmp_path):
     values = yaml.safe_load((saved_folder / "training_config.yaml").read_text())
     assert values["hidden_size"] == 64
-    run_python(
-        "scripts/train.py", "--config", saved_folder / "training_config.yaml", "--output_dir", tmp_path / "again"
-    )
+    train(tmp_path / "again", "--config", saved_folder / "training_config.yaml")
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (saved_folder / "model.safetensors").read_bytes()
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import run_python
+from forks import run_in_fork
 from transformers import pipeline
 
 TEXTS = ["so happy today", "", "worst day ever, 'quoted' \"twice\"", "word " * 3000, "two\nlines 😀", "0012"]
 
 
 def predict(saved_folder, *arguments, check=True):
-    return run_python("scripts/predict.py", "--model", saved_folder, *arguments, check=check)
+    return run_in_fork("scripts/predict.py", "--model", saved_folder, *arguments, check=check)
 
 
 def expected_scores(saved_folder, texts=TEXTS):
@@ -94,7 +94,7 @@ def test_evaluation_writes_metrics_pictures_and_predictions(saved_folder, write_
     rows = [("so happy today", 4), ("love it, great", 4), ("worst day ever", 0), ("i hate this, awful", 0), ("meh", 2)]
     source = write_file("test.csv", "sentiment,text\n" + "".join(f'{label},"{text}"\n' for text, label in rows))
     folder = tmp_path / "evaluation"
-    run_python("scripts/evaluate_model.py", "--model", saved_folder, "--data_files", source, "--output_dir", folder)
+    run_in_fork("scripts/evaluate_model.py", "--model", saved_folder, "--data_files", source, "--output_dir", folder)
     metrics = json.loads((folder / "metrics.json").read_text())
     predictions = pd.read_csv(folder / "predictions.csv")
     assert metrics["rows"] == len(predictions) == 4
@@ -125,5 +125,5 @@ def test_a_file_without_rows_is_refused(saved_folder, write_file, tmp_path):
 def test_evaluation_wants_rows_of_the_models_classes(saved_folder, write_file):
     source = write_file("test.csv", "label,text\na,x\nb,y\n")
     command = ("scripts/evaluate_model.py", "--model", saved_folder)
-    assert "label 'a' is not one of" in run_python(*command, "--data_files", source, check=False).stderr
-    assert "name the rows to measure on" in run_python(*command, check=False).stderr
+    assert "label 'a' is not one of" in run_in_fork(*command, "--data_files", source, check=False).stderr
+    assert "name the rows to measure on" in run_in_fork(*command, check=False).stderr
