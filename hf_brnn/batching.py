@@ -110,13 +110,18 @@ def tokenize(
     """Token ids of all of `texts`, from a tokenizer that neither pads nor truncates.
 
     Raises:
-        TypeError: One of `texts` is no string.
+        TypeError: `texts` is a string, or one of them is none.
         ValueError: One holds half of a surrogate pair.
     """
+    if isinstance(texts, str):
+        raise TypeError(f"{shorten(texts)} is a text, not a list of texts.")
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
+            if set(map(type, chunk)) != {str}:
+                # The tokenizer takes a pair for one text.
+                _check_texts(chunk, start)
             try:
                 ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
             except TypeError:

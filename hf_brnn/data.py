@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import math
 import sys
 from array import array
 from collections import Counter
@@ -276,8 +277,9 @@ def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option:
     for name in wanted:
         if name in names:
             return name
+    hint = " If they are several columns, separate them by commas." if len(names) == 1 else ""
     raise ValueError(
-        f"{source}: no column {' or '.join(map(repr, wanted))} among {list_names(names)}. Name it: {option}."
+        f"{source}: no column {' or '.join(map(repr, wanted))} among {list_names(names)}. Name it: {option}.{hint}"
     )
 
 
@@ -353,7 +355,7 @@ def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRow
     for name in ("test", "validation"):
         size = getattr(args, f"{name}_size")
         size = int(size) if size > 1 else size
-        if size >= len(parts["train"]):
+        if (math.ceil(size * len(parts["train"])) if size < 1 else size) >= len(parts["train"]):
             raise ValueError(f"{name}_size is {size}, but only {len(parts['train'])} rows are left to draw from.")
         if size:
             parts["train"], parts[name] = train_test_split(parts["train"], test_size=size, random_state=args.split_seed)

@@ -1,6 +1,7 @@
 """ONNX: the graph of a sequence classifier, written operator by operator; its int8 form; and a classifier that runs a
 saved folder with onnxruntime and tokenizers alone."""
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,8 @@ MODEL_FILE = Path("onnx") / "model.onnx"
 QUANTIZED_FILE = Path("onnx") / "model_quantized.onnx"
 OPSET = 17
 IR_VERSION = 8
+# Under this name a graph says of which model.safetensors it was made.
+WEIGHTS_DIGEST = "weights_sha256"
 # torch's gate order to that of ONNX: LSTM i f g o to i o f g, GRU r z n to z r n.
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
@@ -187,6 +190,23 @@ def quantize_onnx(path: Path, quantized_path: Path) -> None:
     quantize_dynamic(path, quantized_path, operators, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
 
 
+def name_weights(path: Path, weights: Path) -> None:
+    """Writes into a graph of which file of weights it was made: in a folder one of them may be replaced."""
+    import onnx
+
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {WEIGHTS_DIGEST: digest_of(weights)})
+    onnx.save(graph, path)
+
+
+def digest_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 class OnnxClassifier:
     """Runs the ONNX graph of a saved folder, without torch or transformers.
 
@@ -198,7 +218,8 @@ class OnnxClassifier:
 
     Raises:
         FileNotFoundError: The folder has no such graph, or a part of it is missing.
-        ValueError: The model does not give one label of several, or the folder is not what `check_saved_folder` wants.
+        ValueError: The model does not give one label of several, the graph is damaged or was made of other weights than
+            the folder's, or the folder is not what `check_saved_folder` wants.
     """
 
     def __init__(
@@ -227,7 +248,16 @@ class OnnxClassifier:
         # One thread a batch: threads of onnxruntime that share one are no faster, and at times slower.
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        again = f"scripts/export_onnx.py {folder} writes it anew."
+        try:
+            self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # onnxruntime's errors have no class of their own in common.
+            raise ValueError(f"{graph} can't be loaded ({error}). {again}") from error
+        # A graph that export_onnx alone wrote doesn't say it.
+        digest = self.session.get_modelmeta().custom_metadata_map.get(WEIGHTS_DIGEST)
+        if digest is not None and digest != digest_of(folder / "model.safetensors"):
+            raise ValueError(f"{graph} was made of other weights than those of model.safetensors. {again}")
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
         self.num_threads = num_threads or pa.cpu_count()
 

@@ -44,8 +44,10 @@ def load_classifier(
 
     Raises:
         OSError: There is no such folder or model.
-        ValueError: It does not give one label of several.
+        ValueError: It does not give one label of several, or `revision` is given with a folder.
     """
+    if revision is not None and Path(model).is_dir():
+        raise ValueError(f"{model} is a folder here; a revision is of a model on the Hub.")
     if has_quantized_graph(model):
         from .onnx import OnnxClassifier
 

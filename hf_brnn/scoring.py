@@ -10,9 +10,32 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from . import auto  # noqa: F401
 from .batching import TokenizedTexts, tokenize
+from .modeling_brnn import BrnnForSequenceClassification
 from .saved_folder import check_saved_folder
 
 BATCH_SIZE = 128
+
+
+def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnForSequenceClassification:
+    """The classifier of a saved folder or of a model on the Hub, all of it: by itself transformers gives weights that
+    are missing at random, and goes on.
+
+    Raises:
+        ValueError: The weights are not those that config.json describes.
+    """
+    try:
+        loaded, found = AutoModelForSequenceClassification.from_pretrained(
+            model, revision=revision, use_safetensors=True, output_loading_info=True
+        )
+    except RuntimeError as error:
+        raise ValueError(f"{model}: model.safetensors has weights of other shapes than config.json says.") from error
+    for kind in ("missing", "unexpected"):
+        if names := sorted(found[f"{kind}_keys"]):
+            raise ValueError(
+                f"{model}: config.json and model.safetensors belong to different models, as weights are {kind}: "
+                f"{', '.join(names[:3])}."
+            )
+    return loaded.eval()
 
 
 class TorchClassifier:
@@ -25,7 +48,8 @@ class TorchClassifier:
 
     Raises:
         OSError: There is no such folder or model, or a part of the folder is missing.
-        ValueError: It does not give one label of several, or the folder is not what `check_saved_folder` wants.
+        ValueError: It does not give one label of several, its weights don't fit its configuration, or the folder is
+            not what `check_saved_folder` wants.
     """
 
     def __init__(
@@ -42,9 +66,7 @@ class TorchClassifier:
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
         self.pad_token_id: int = tokenizer.pad_token_id
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            model, revision=revision, use_safetensors=True
-        ).eval()
+        self.model = load_model(model, revision)
         config = self.model.config
         if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
             raise ValueError(f"{model}: scores are for one label of several, but this is {config.problem_type!r}.")

@@ -4,6 +4,7 @@ import codecs
 import csv
 import json
 import sys
+import uuid
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -360,6 +361,7 @@ class TableWriter:
         """Raises:
         ValueError: The table has other columns than the first one, or holds what the file can't.
         """
+        is_first = self._names is None
         if self._names is None:
             self._names = table.column_names
         if set(table.column_names) != set(self._names):
@@ -369,10 +371,24 @@ class TableWriter:
             )
         try:
             self._writer.write(table.select(self._names))
-        except pa.ArrowException as error:
-            raise ValueError(f"{self._path}: rows of other types can't follow the earlier ones ({error}).") from error
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"{self._path}: a value can't be written ({error}).") from error
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            is_other_type = isinstance(error, pa.ArrowException) and not is_first
+            what = "rows of other types can't follow the earlier ones" if is_other_type else "a value can't be written"
+            raise ValueError(f"{self._path}: {what} ({error}).") from error
+
+
+def _can_follow(found: pa.DataType, first: pa.DataType) -> bool:
+    """Whether values of one type can stand in a column of another as they are: a cast would also take "007" for 7 and 5
+    for True, and leave out fields of objects. That no number is rounded is for the cast to see."""
+    numbers = (pa.types.is_integer, pa.types.is_floating)
+    if found == first or pa.types.is_null(found):
+        return True
+    if pa.types.is_list(found) and pa.types.is_list(first):
+        return _can_follow(found.value_type, first.value_type)
+    if pa.types.is_struct(found) and pa.types.is_struct(first):
+        names = {field.name for field in first}
+        return all(field.name in names and _can_follow(field.type, first.field(field.name).type) for field in found)
+    return all(any(is_kind(kind) for is_kind in numbers) for kind in (found, first))
 
 
 class _ParquetWriter:
@@ -383,6 +399,9 @@ class _ParquetWriter:
     def write(self, table: pa.Table) -> None:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema)
+        for found, first in zip(table.schema, self._writer.schema):
+            if not _can_follow(found.type, first.type):
+                raise pa.ArrowTypeError(f"column {found.name!r} holds {found.type} after {first.type}")
         self._writer.write_table(table.cast(self._writer.schema))
 
     def close(self) -> None:
@@ -423,7 +442,8 @@ class _JsonLinesWriter:
 @contextmanager
 def table_writer(path: Path) -> Iterator[TableWriter]:
     """Writes tables to a csv, tsv, json (a line an object), jsonl or parquet file. The file appears under its name when
-    all is written; after an exception there is none.
+    all is written; after an exception there is none. Until then its name is nobody else's, neither another run's nor
+    that of a file that is there.
 
     Raises:
         IsADirectoryError: There is a folder of that name.
@@ -433,7 +453,7 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
         raise IsADirectoryError(f"{path}: a folder has this name; choose another for the file.")
     suffix = path.suffix.lower()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     writer: _FileWriter
     if suffix == ".parquet":
         writer = _ParquetWriter(part)
@@ -448,7 +468,6 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
             yield TableWriter(path, writer)
         finally:
             writer.close()
-        if part.exists():
-            part.replace(path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -8,11 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from transformers import AutoModelForSequenceClassification
-
-from hf_brnn import auto  # noqa: F401
-from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, export_onnx, quantize_onnx
+from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, export_onnx, name_weights, quantize_onnx
 from hf_brnn.saved_folder import check_saved_folder
+from hf_brnn.scoring import load_model
 
 
 def main(argv: list[str]) -> None:
@@ -21,14 +19,20 @@ def main(argv: list[str]) -> None:
     folder = parser.parse_args(argv).folder
     try:
         check_saved_folder(folder)
+        model = load_model(folder)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     part = folder / ".onnx.part"
     if part.exists():
         shutil.rmtree(part)
-    export_onnx(model, part / MODEL_FILE.name)
-    quantize_onnx(part / MODEL_FILE.name, part / QUANTIZED_FILE.name)
+    try:
+        export_onnx(model, part / MODEL_FILE.name)
+        quantize_onnx(part / MODEL_FILE.name, part / QUANTIZED_FILE.name)
+        for file in (MODEL_FILE, QUANTIZED_FILE):
+            name_weights(part / file.name, folder / "model.safetensors")
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     target = folder / MODEL_FILE.parent
     if target.exists():
         shutil.rmtree(target)

@@ -7,6 +7,7 @@ python scripts/predict.py --engine ray --model runs/quickstart --input tweets/ -
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -59,6 +60,9 @@ def main(argv: list[str]) -> None:
             score_rows(args)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def score_texts(args: argparse.Namespace) -> None:

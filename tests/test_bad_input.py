@@ -406,6 +406,11 @@ def test_texts_have_probabilities_or_the_bad_one_is_named(classifier, text_class
 def test_what_is_no_text_is_named(classifier):
     with pytest.raises(TypeError, match="index 1 is None, not a string"):
         classifier(["fine", None])
+    for pair in (("love it", "awful"), ["love it", "awful"]):
+        with pytest.raises(TypeError, match=r"index 0 is .*, not a string"):
+            classifier([pair])
+    with pytest.raises(TypeError, match="'fine' is a text, not a list of texts"):
+        classifier("fine")
 
 
 def test_long_lines_of_marks_are_tokenized_in_seconds():

@@ -74,6 +74,18 @@ def test_a_missing_column_is_named(write_file, kwargs, message):
         load_rows(args(write_file("a.csv", "tweet,mood\nx,1\n"), **kwargs))
 
 
+def test_other_separators_than_commas_are_told_of(write_file):
+    with pytest.raises(ValueError, match="separate them by commas"):
+        load_rows(args(write_file("a.csv", "text;label\nx;1\n")))
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_a_row_that_a_part_would_take_whole_is_too_few(part):
+    sizes = {"test_size": 0, "validation_size": 0} | {f"{part}_size": 0.1}
+    with pytest.raises(ValueError, match=rf"{part}_size is 0\.1, but only 1 rows are left to draw from"):
+        split_rows(make_rows(["x"]), DataArguments(**sizes))
+
+
 BAD = b"text,label\ngood one,1\n  ,0\nwhat,7\nbad \xff,0\nx,1,2\nbad one,0\n"
 
 

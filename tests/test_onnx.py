@@ -1,3 +1,4 @@
+import runpy
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from conftest import run_python
+from conftest import REPOSITORY, run_python
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -15,6 +16,7 @@ from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.batching import TokenizedTexts
 from hf_brnn.data import DataArguments, load_rows
 from hf_brnn.onnx import OnnxClassifier, export_onnx
+from hf_brnn.prediction import load_classifier
 from hf_brnn.scoring import TorchClassifier
 
 TEXTS = [*load_rows(DataArguments()).texts, "", " \u200b", "word " * 2000]
@@ -161,6 +163,43 @@ def test_a_missing_part_is_named(exported_folder, tmp_path, missing):
     (folder / missing).unlink()
     with pytest.raises(FileNotFoundError, match=missing):
         OnnxClassifier(folder)
+
+
+def test_a_graph_of_other_weights_is_refused(exported_folder, tmp_path):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    model = BrnnForSequenceClassification.from_pretrained(folder)
+    model.classifier.weight.data.neg_()
+    model.save_pretrained(folder)
+    for quantized in (True, False):
+        with pytest.raises(ValueError, match=r"onnx was made of other weights .* scripts/export_onnx\.py"):
+            OnnxClassifier(folder, quantized=quantized)
+
+
+def test_a_damaged_graph_is_named(exported_folder, tmp_path):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    graph = folder / "onnx" / "model_quantized.onnx"
+    graph.write_bytes(graph.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"model_quantized\.onnx can't be loaded .* scripts/export_onnx\.py"):
+        OnnxClassifier(folder)
+
+
+def test_a_revision_of_a_folder_is_refused(exported_folder):
+    with pytest.raises(ValueError, match="a revision is of a model on the Hub"):
+        load_classifier(exported_folder, revision="main")
+
+
+def test_an_export_that_fails_leaves_the_folder_as_it_was(exported_folder, tmp_path, monkeypatch):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    before = sorted(folder.rglob("*"))
+    script = runpy.run_path(str(REPOSITORY / "scripts" / "export_onnx.py"))
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(script["main"].__globals__, "quantize_onnx", fail)
+    with pytest.raises(KeyboardInterrupt):
+        script["main"]([str(folder)])
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_exporting_again_replaces_the_graphs(exported_folder, tmp_path):

@@ -64,6 +64,21 @@ def test_a_folder_that_is_not_whole_is_refused(exported_folder, tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_hidden_layers": 2}, r"weights are missing: brnn\.encoder\.layer\.1\."),
+        ({"pooling": "last"}, "weights of other shapes than config.json says"),
+        ({"cell_type": "gru"}, "weights of other shapes than config.json says"),
+    ],
+)
+def test_weights_that_are_not_those_of_the_configuration_are_refused(saved_folder, tmp_path, values, message):
+    folder = shutil.copytree(saved_folder, tmp_path / "model")
+    change_json(folder / "config.json", **values)
+    with pytest.raises(ValueError, match=message):
+        TorchClassifier(folder)
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ("predict.py", "--model", "FOLDER", "some text"),

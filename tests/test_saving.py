@@ -1,3 +1,4 @@
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -48,6 +49,13 @@ def make_report(**config):
         watts=10,
         versions={"torch": "2"},
     )
+
+
+def test_the_card_says_whether_scores_were_calibrated():
+    report = make_report()
+    assert "a temperature of 1.250" in str(build_card("model", make_model(), report))
+    report = dataclasses.replace(report, temperature=1.0, measured={"validation": report.measured["test"]})
+    assert "Scores were not calibrated" in str(build_card("model", make_model(), report))
 
 
 def save(folder, fill):

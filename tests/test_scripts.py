@@ -1,11 +1,18 @@
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from conftest import REPOSITORY
 from forks import run_in_fork
 from transformers import pipeline
+
+from hf_brnn import PRETRAINED_FOLDER
 
 TEXTS = ["so happy today", "", "worst day ever, 'quoted' \"twice\"", "word " * 3000, "two\nlines 😀", "0012"]
 
@@ -22,6 +29,28 @@ def test_one_text_from_the_command_line(saved_folder):
     process = predict(saved_folder, "I do not recommend this product")
     assert "NEGATIVE" in process.stdout
     assert "I do not recommend this product" in process.stdout
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_file(tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("text\n" + "so happy today\n" * 300_000)
+    command = ["scripts/predict.py", "--model", PRETRAINED_FOLDER, "--input", source, "--output", tmp_path / "out.csv"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not list(tmp_path.glob("out.csv.*.part")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
