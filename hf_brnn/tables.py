@@ -372,9 +372,9 @@ class TableWriter:
         try:
             self._writer.write(table.select(self._names))
         except (pa.ArrowException, ValueError, OverflowError) as error:
-            is_other_type = isinstance(error, pa.ArrowException) and not is_first
-            what = "rows of other types can't follow the earlier ones" if is_other_type else "a value can't be written"
-            raise ValueError(f"{self._path}: {what} ({error}).") from error
+            if is_first or not isinstance(error, pa.ArrowException):
+                raise ValueError(f"{self._path}: a value can't be written ({error}).") from error
+            raise ValueError(f"{self._path}: rows of other types can't follow the earlier ones ({error}).") from error
 
 
 def _can_follow(found: pa.DataType, first: pa.DataType) -> bool:
