@@ -25,9 +25,10 @@ RECURRENT_FUNCTIONS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
 }
 RECURRENT_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
-# The states of both directions of a layer, `(batch_size, sequence_length, hidden_size)` each in the order in which it
-# read: real tokens in front, and meaningless values at padding.
-Directions = tuple[torch.Tensor, torch.Tensor]
+# The states of both directions of a layer, `(batch_size, sequence_length, num_units)` each in the order in which it
+# read: real tokens in front, and meaningless values at padding. Last, `(num_units,)`, which of the `hidden_size` units
+# these are; None if all.
+Directions = tuple[torch.Tensor, torch.Tensor, Optional[torch.Tensor]]
 
 
 @dataclass
@@ -115,22 +116,23 @@ class CastWeights(torch.autograd.Function):
         return None, *cast_to_block(gradients, ctx.dtype)
 
 
-def random_mask(values: torch.Tensor, p: float) -> torch.Tensor:
-    """A mask of the shape of `values`: 0 with probability `p`, else 1 / (1 - p)."""
-    if values.device.type == "cpu":
-        # 64 random bits for four elements take half the time of torch.rand.
-        count = values.numel()
-        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        lowest_kept = min(round(p * 2**16), 2**16 - 1) - 2**15
-        is_kept = words.view(torch.int16)[:count].view(values.shape) >= lowest_kept
-    else:
-        is_kept = torch.rand(values.shape, device=values.device) >= p
-    return is_kept.to(values.dtype) / (1 - p)
+def draw(size: int, num_kept: int, device: torch.device) -> Optional[torch.Tensor]:
+    """`(num_kept,)` of the indices below `size`, at random and each once; None for all of them."""
+    return None if num_kept == size else torch.rand(size, device=device).argsort()[:num_kept]
 
 
 def select_channels(values: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
     """`values[..., channels]`. Its gradient takes half the time of that of indexing."""
     return values.gather(-1, channels.expand(*values.shape[:-1], len(channels)))
+
+
+def spread_units(values: torch.Tensor, units: Optional[torch.Tensor], hidden_size: int) -> torch.Tensor:
+    """From values of some units, `(..., num_units)`, to those of all, `(..., hidden_size)`: zero for the dropped ones,
+    `hidden_size / num_units` times as large for the others."""
+    if units is None:
+        return values
+    zeros = values.new_zeros(*values.shape[:-1], hidden_size)
+    return zeros.index_copy(-1, units, values * (hidden_size / len(units)))
 
 
 class BrnnEmbeddings(nn.Module):
@@ -164,68 +166,82 @@ class BrnnEmbeddings(nn.Module):
 
 def kept_channels(size: int, p: float) -> int:
     """How many of `size` channels are kept if each is dropped with probability `p`, one of them at least, and one at
-    least is dropped. From 128 on they are dropped by eights: of 16-bit numbers, tensor cores multiply multiples of 8
-    fastest (NVIDIA, Matrix Multiplication Background User's Guide)."""
+    least is dropped. From 128 on a multiple of 8 is kept: of 16-bit numbers, tensor cores multiply these fastest
+    (NVIDIA, Matrix Multiplication Background User's Guide)."""
+    if p == 0:
+        return size
     grid = 8 if size >= 128 else 1
-    return size if p == 0 else max(1, size - grid * max(1, round(size * p / grid)))
+    return max(grid, min(grid * round(size * (1 - p) / grid), (size - 1) // grid * grid))
 
 
 class BrnnLayer(nn.Module):
     """One bidirectional layer: A_t from A_{t-1} in reading order, A'_t from A'_{t+1} against it.
 
-    In training it reads some channels of its input, the same ones in all texts of a batch and at every step, and
-    multiplies them by the weights of these alone (batchwise dropout; Graham, Reizenstein and Robinson, 2015)."""
+    In training it reads some channels of its input and has some of its units, the same ones in all texts of a batch, at
+    every step and in both directions, and multiplies by the weights of these alone (batchwise dropout; Graham,
+    Reizenstein and Robinson, 2015)."""
 
     def __init__(self, config: BrnnConfig, input_size: int, input_dropout: float) -> None:
         super().__init__()
         cell = RECURRENT_MODULES[config.cell_type]
         kwargs = {"nonlinearity": config.hidden_act} if config.cell_type == "rnn" else {}
-        self.input_size = input_size
-        self.num_kept = kept_channels(input_size, input_dropout)
         self.forward_rnn = cell(input_size, config.hidden_size, batch_first=True, **kwargs)
         self.backward_rnn = cell(input_size, config.hidden_size, batch_first=True, **kwargs)
-        self.recurrent_dropout = config.recurrent_dropout
+        self.num_channels = kept_channels(input_size, input_dropout)
+        self.num_units = kept_channels(config.hidden_size, config.recurrent_dropout)
 
     def forward(self, hidden_states: torch.Tensor, to_reversed: torch.Tensor) -> Directions:
         """Takes `(batch_size, sequence_length, input_size)` with the real tokens in front and the index that reverses
         them."""
-        channels = None
-        if self.training and self.num_kept < self.input_size:
-            channels = torch.rand(self.input_size, device=hidden_states.device).argsort()[: self.num_kept]
+        channels = units = None
+        if self.training:
+            channels = draw(hidden_states.shape[-1], self.num_channels, hidden_states.device)
+            units = draw(self.forward_rnn.hidden_size, self.num_units, hidden_states.device)
+        if channels is not None:
             hidden_states = select_channels(hidden_states, channels)
         reversed_states = rearrange(hidden_states, to_reversed, to_reversed)
         return (
-            self._run(self.forward_rnn, hidden_states, channels),
-            self._run(self.backward_rnn, reversed_states, channels),
+            self._run(self.forward_rnn, hidden_states, channels, units),
+            self._run(self.backward_rnn, reversed_states, channels, units),
+            units,
         )
 
-    def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor, channels: Optional[torch.Tensor]) -> torch.Tensor:
-        has_dropout = self.training and self.recurrent_dropout > 0
+    def _run(
+        self,
+        rnn: nn.RNNBase,
+        hidden_states: torch.Tensor,
+        channels: Optional[torch.Tensor],
+        units: Optional[torch.Tensor],
+    ) -> torch.Tensor:
         has_cast = hidden_states.is_cuda and torch.is_autocast_enabled("cuda")
-        if channels is None and not has_dropout and not has_cast:
+        if channels is None and units is None and not has_cast:
             return rnn(hidden_states)[0]
         weights = [getattr(rnn, name) for name in RECURRENT_WEIGHTS]
+        if units is not None:
+            first_rows = torch.arange(0, len(weights[1]), rnn.hidden_size, device=units.device)
+            rows = (first_rows[:, None] + units).flatten()
+            weights = [weight.index_select(0, rows) for weight in weights]
+            weights[1] = select_channels(weights[1], units) * (rnn.hidden_size / len(units))
         if channels is not None:
-            weights[0] = select_channels(weights[0], channels) * (self.input_size / self.num_kept)
-        if has_dropout:
-            weights[1] = weights[1] * random_mask(weights[1], self.recurrent_dropout)
+            weights[0] = select_channels(weights[0], channels) * (rnn.input_size / len(channels))
         if hidden_states.is_cuda:
             # By itself, autocast on CUDA runs these kernels in float16, whatever its dtype is. They read one block.
             dtype = torch.get_autocast_dtype("cuda") if has_cast else hidden_states.dtype
             hidden_states = hidden_states.to(dtype)
             weights = CastWeights.apply(dtype, *weights)
-        initial = hidden_states.new_zeros(1, len(hidden_states), rnn.hidden_size)
+        initial = hidden_states.new_zeros(1, len(hidden_states), weights[1].shape[1])
         state = (initial, initial) if rnn.mode == "LSTM" else initial
         function = RECURRENT_FUNCTIONS[rnn.mode]
         with torch.autocast("cuda", enabled=False):
             return function(hidden_states, state, weights, True, 1, 0.0, self.training, False, True)[0]
 
 
-def join(states: Directions, order: TokenOrder) -> torch.Tensor:
+def join(states: Directions, order: TokenOrder, hidden_size: int) -> torch.Tensor:
     """Joins both directions token by token: `(batch_size, sequence_length, 2 * hidden_size)`, zero at padding."""
-    forward_states, reversed_states = states
+    forward_states, reversed_states, units = states
     backward_states = rearrange(reversed_states, order.to_reversed, order.to_reversed)
-    return torch.cat((forward_states, backward_states), dim=-1).masked_fill(~order.mask[..., None], 0)
+    joined = torch.stack((forward_states, backward_states), dim=2)
+    return spread_units(joined, units, hidden_size).flatten(2).masked_fill(~order.mask[..., None], 0)
 
 
 class BrnnEncoder(nn.Module):
@@ -238,6 +254,7 @@ class BrnnEncoder(nn.Module):
         first_dropout = 1 - (1 - config.embedding_dropout) * (1 - config.input_dropout)
         dropouts = [first_dropout] + [config.input_dropout] * (config.num_hidden_layers - 1)
         self.layer = nn.ModuleList(BrnnLayer(config, *layer) for layer in zip(input_sizes, dropouts))
+        self.hidden_size = config.hidden_size
         self.gradient_checkpointing = False
         self._gradient_checkpointing_func: Callable[..., Directions]
 
@@ -245,7 +262,7 @@ class BrnnEncoder(nn.Module):
         """Returns the input of every layer, real tokens in front, and the states of the last layer."""
         inputs = [hidden_states]
         for layer in self.layer[:-1]:
-            inputs.append(join(self._run(layer, inputs[-1], order), order))
+            inputs.append(join(self._run(layer, inputs[-1], order), order, self.hidden_size))
         return inputs, self._run(self.layer[-1], inputs[-1], order)
 
     def _run(self, layer: nn.Module, hidden_states: torch.Tensor, order: TokenOrder) -> Directions:
@@ -260,21 +277,24 @@ class BrnnPooler(nn.Module):
     def __init__(self, config: BrnnConfig) -> None:
         super().__init__()
         self.pooling = config.pooling
+        self.hidden_size = config.hidden_size
         self.output_size = (2 if config.pooling == "last" else 4) * config.hidden_size
 
     def forward(self, states: Directions, order: TokenOrder) -> torch.Tensor:
         """Returns `(batch_size, output_size)`: the last states, or the maxima and means over the tokens."""
+        *directions, units = states
         lengths = order.lengths.clamp(min=1)[:, None]
         if self.pooling == "last":
             rows = torch.arange(len(lengths), device=lengths.device)
-            pooled = [direction[rows, lengths[:, 0] - 1] for direction in states]
+            pooled = [direction[rows, lengths[:, 0] - 1] for direction in directions]
         else:
             is_padding = ~order.mask[..., None]
-            lowest = torch.finfo(states[0].dtype).min
-            maxima = [direction.masked_fill(is_padding, lowest).amax(1) for direction in states]
-            means = [direction.masked_fill(is_padding, 0).sum(1) / lengths for direction in states]
+            lowest = torch.finfo(directions[0].dtype).min
+            maxima = [direction.masked_fill(is_padding, lowest).amax(1) for direction in directions]
+            means = [direction.masked_fill(is_padding, 0).sum(1) / lengths for direction in directions]
             pooled = [*maxima, *means]
-        return torch.cat(pooled, dim=-1).masked_fill(order.lengths[:, None] == 0, 0)
+        of_all_units = spread_units(torch.stack(pooled, dim=1), units, self.hidden_size)
+        return of_all_units.flatten(1).masked_fill(order.lengths[:, None] == 0, 0)
 
 
 class BrnnPreTrainedModel(PreTrainedModel):
@@ -389,7 +409,7 @@ class BrnnModel(BrnnPreTrainedModel):
         layer_inputs, last_states = self.encoder(embeddings, order)
         wanted_states = layer_inputs if output_hidden_states else []
         if output_hidden_states or output_last_hidden_state:
-            wanted_states.append(join(last_states, order))
+            wanted_states.append(join(last_states, order, self.config.hidden_size))
         hidden_states = tuple(
             rearrange(states, order.to_original, order.to_front)[:, :sequence_length] for states in wanted_states
         )

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
-from hf_brnn.modeling_brnn import kept_channels, random_mask
+from hf_brnn.modeling_brnn import kept_channels
 
 CELLS = [("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
 
@@ -358,24 +358,6 @@ def test_the_padding_row_stays_zero_in_training():
     assert model.get_input_embeddings().weight[0].abs().max() == 0
 
 
-@pytest.mark.parametrize("p", [0.05, 0.5, 0.9])
-def test_masks_are_random(p):
-    torch.manual_seed(0)
-    mask = random_mask(torch.empty(1001, 999), p)
-    kept = mask != 0
-    torch.testing.assert_close(mask[kept].unique(), torch.tensor([1 / (1 - p)]))
-    assert kept.double().mean() == pytest.approx(1 - p, abs=0.002)
-    kept = kept.flatten()[:999_000].view(-1, 4)
-    # Elements that share a draw, and those of one draw and the next, are as independent as any.
-    pairs = torch.corrcoef(torch.cat((kept[:-1], kept[1:]), dim=1).T.double()) - torch.eye(8)
-    assert pairs.abs().max() < 0.012
-    assert not torch.equal(random_mask(torch.empty(1001, 999), p), mask)
-
-
-def test_a_mask_that_drops_nearly_all_does():
-    assert (random_mask(torch.empty(100_000), 0.999999) != 0).sum() < 20
-
-
 def test_word_dropout_reads_words_as_unknown_while_training():
     model = make_model(BrnnModel, word_dropout=0.3)
     batch = make_batch([2000], width=2000)
@@ -385,23 +367,6 @@ def test_word_dropout_reads_words_as_unknown_while_training():
     assert (read == unknown).all(dim=-1).float().mean() == pytest.approx(0.3, abs=0.04)
     read = model.eval()(**batch, output_hidden_states=True).hidden_states[0]
     assert not (read == unknown).all(dim=-1).any()
-
-
-@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
-def test_recurrent_dropout_drops_the_same_weights_at_every_step(cell_type, hidden_act):
-    model = make_model(
-        BrnnModel, cell_type=cell_type, hidden_act=hidden_act, recurrent_dropout=0.25, num_hidden_layers=1
-    ).train()
-    input_ids = make_batch([7], width=7)["input_ids"]
-    torch.manual_seed(5)
-    states = model(input_ids).last_hidden_state[0].detach()
-    torch.manual_seed(5)
-    layer = model.encoder.layer[0]
-    for rnn in (layer.forward_rnn, layer.backward_rnn):
-        rnn.weight_hh_l0.data *= random_mask(rnn.weight_hh_l0, 0.25)
-    table = model.get_input_embeddings().weight.detach().double().numpy()
-    expected = reference.encode(model, table[input_ids[0].numpy()])[-1]
-    np.testing.assert_allclose(states, expected, atol=1e-5)
 
 
 def channels_read(layer):
@@ -431,23 +396,73 @@ def test_a_training_layer_reads_some_channels_of_all_texts(cell_type, hidden_act
         np.testing.assert_allclose(states[row, :length].detach(), expected, atol=1e-5)
 
 
-def test_every_channel_is_read_in_turn():
-    model = make_model(BrnnModel, embedding_size=20, embedding_dropout=0.4, num_hidden_layers=1).train()
-    reads = []
+def units_present(layer):
+    """Those that learned something in either direction."""
+    gradients = (rnn.bias_ih_l0.grad.view(-1, rnn.hidden_size) for rnn in (layer.forward_rnn, layer.backward_rnn))
+    return sum(gradient.abs().sum(0) for gradient in gradients) != 0
+
+
+@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
+def test_a_training_layer_has_some_units_for_all_texts(cell_type, hidden_act):
+    model = make_model(BrnnModel, cell_type=cell_type, hidden_act=hidden_act, recurrent_dropout=0.4).train()
+    for layer in model.encoder.layer:
+        for rnn in (layer.forward_rnn, layer.backward_rnn):
+            rnn.bias_ih_l0.data.fill_(3)  # a unit of a relu that stays below zero learns nothing
+    batch = make_batch([7, 4], width=7)
+    output = model(**batch)
+    (output.last_hidden_state.sum() + output.pooler_output.sum()).backward()
+    scales = [torch.cat([units_present(layer) * 5 / 3] * 2) for layer in model.encoder.layer]
+    # The equations with all units, of which the weights that follow read some.
+    for layer, scale in zip(model.encoder.layer, scales):
+        assert (scale != 0).sum() == 6
+        for rnn in (layer.forward_rnn, layer.backward_rnn):
+            rnn.weight_hh_l0.data *= scale[:5]
+            if layer is not model.encoder.layer[0]:
+                rnn.weight_ih_l0.data *= scales[0]
+    table = model.get_input_embeddings().weight.detach().double().numpy()
+    for row, length in enumerate([7, 4]):
+        expected = reference.encode(model, table[batch["input_ids"][row, :length].numpy()])[-1] * scales[-1].numpy()
+        np.testing.assert_allclose(output.last_hidden_state[row, :length].detach(), expected, rtol=1e-5, atol=1e-5)
+        pooled = reference.pool(model.config.pooling, expected)
+        np.testing.assert_allclose(output.pooler_output[row].detach(), pooled, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+def test_a_trained_model_has_all_units(pooling):
+    plain = make_model(pooling=pooling)
+    model = make_model(pooling=pooling, recurrent_dropout=0.4)
+    model.load_state_dict(plain.state_dict())
+    batch = make_batch([7, 0, 4], width=7)
+    assert torch.equal(model(**batch).logits, plain(**batch).logits)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"),
+    [
+        ({"embedding_size": 20, "embedding_dropout": 0.4}, channels_read),
+        ({"hidden_size": 20, "recurrent_dropout": 0.4}, units_present),
+    ],
+)
+def test_every_channel_and_every_unit_has_its_turn(sizes, taken):
+    model = make_model(BrnnModel, num_hidden_layers=1, **sizes).train()
+    draws = []
     for _ in range(500):
         model.zero_grad()
         model(**make_batch([3], width=3)).pooler_output.sum().backward()
-        reads.append(channels_read(model.encoder.layer[0]))
-    reads = torch.stack(reads).float()
-    assert (reads.sum(1) == 12).all()
+        draws.append(taken(model.encoder.layer[0]))
+    draws = torch.stack(draws).float()
+    assert (draws.sum(1) == 12).all()
     # Six standard deviations of a mean of 500 draws.
-    assert (reads.mean(0) - 0.6).abs().max() < 0.13
-    assert reads.unique(dim=0).shape[0] > 400
+    assert (draws.mean(0) - 0.6).abs().max() < 0.13
+    assert draws.unique(dim=0).shape[0] > 400
 
 
 @pytest.mark.parametrize(
     ("size", "p", "kept"),
-    [(256, 0, 256), (256, 0.43, 144), (200, 0.6, 80), (128, 0.01, 120), (64, 0.3, 45), (10, 0.01, 9), (1, 0.5, 1)],
+    [
+        *((256, 0, 256), (256, 0.43, 144), (200, 0.6, 80), (196, 0.2, 160), (196, 0.01, 192), (128, 0.01, 120)),
+        *((128, 0.99, 8), (64, 0.3, 45), (10, 0.01, 9), (1, 0.5, 1)),
+    ],
 )
 def test_dropout_keeps_its_share_of_channels(size, p, kept):
     assert kept_channels(size, p) == kept

@@ -34,8 +34,9 @@ class BrnnConfig(PretrainedConfig):
             same in all texts of a batch (batchwise dropout; Graham, Reizenstein and Robinson, 2015). Keras'
             SpatialDropout1D draws channels anew for each text.
         input_dropout: The same for the input of every layer, that of the first one included.
-        recurrent_dropout: Probability of dropping a recurrent weight, the same at every step (DropConnect on the
-            hidden-to-hidden matrices; Merity et al., 2018, section 2).
+        recurrent_dropout: Share of its units that a layer does without in a step of training, the same in all texts of
+            a batch, at every step and in both directions: neither the recurrence (Gal and Ghahramani, 2016) nor what
+            follows reads their states. Keras draws anew for each text, and drops them from the recurrence alone.
         classifier_dropout: Probability of dropping an input of the classification layer.
         word_dropout: Probability of reading a token as `unk_token_id` while training.
         initializer_range: Standard deviation of the normal distribution that embeddings and classifier start from.
