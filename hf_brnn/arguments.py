@@ -16,6 +16,7 @@ from transformers import HfArgumentParser, TrainingArguments
 from .checkpoints import LAST_CHECKPOINT
 from .configuration_brnn import BrnnConfig
 from .data import DataArguments
+from .metrics import METRIC_NAMES
 
 # Arguments that name folders and accounts, or say how a run was started and where it went: with those of `hub_`, they
 # are no part of a configuration that others use.
@@ -87,7 +88,7 @@ class BrnnTrainingArguments(TrainingArguments):
         },
     )
     early_stopping_patience: Optional[int] = field(
-        default=None, metadata={"help": "Stop after so many evaluations without a better one."}
+        default=None, metadata={"help": "Stop after so many evaluations without a better one; 0 never stops."}
     )
     adversarial_norm: float = field(
         default=0.0,
@@ -115,6 +116,21 @@ class BrnnTrainingArguments(TrainingArguments):
             raise ValueError(f"precision is {self.precision!r}, but must be auto, bf16, fp16 or fp32.")
         if not 0 <= self.adversarial_norm < math.inf:
             raise ValueError(f"adversarial_norm is {self.adversarial_norm}, but must be 0 or a positive number.")
+        for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        if self.num_train_epochs <= 0:
+            raise ValueError(f"num_train_epochs is {self.num_train_epochs}, but must be a positive number.")
+        if self.early_stopping_patience is not None and self.early_stopping_patience < 0:
+            raise ValueError(f"early_stopping_patience is {self.early_stopping_patience}, but must be 0 or more.")
+        self.early_stopping_patience = self.early_stopping_patience or None
+        metric = (self.metric_for_best_model or "loss").removeprefix("eval_")
+        if metric not in ("loss", *METRIC_NAMES):
+            raise ValueError(
+                f"metric_for_best_model is {self.metric_for_best_model!r}, but must be loss, {', '.join(METRIC_NAMES)}."
+            )
+        if metric == "calibration_error" and self.greater_is_better is None:  # type: ignore[has-type]
+            self.greater_is_better = False
         if self.fsdp or os.environ.get("ACCELERATE_USE_FSDP") == "true":
             raise ValueError("FSDP is not supported: a training fits one GPU, so start with multi_gpu.yaml instead.")
         if self.precision == "auto" and not self.bf16 and not self.fp16:
@@ -200,6 +216,8 @@ def _read_config(path: Path) -> list[str]:
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{path}: unknown key {name!r}.{hint}")
         if isinstance(value, list):
+            if bools := [item for item in value if isinstance(item, bool)]:
+                raise ValueError(f"{path}: {name} holds {bools[0]}. Put yes, no, true and false into quotes.")
             argv += [f"--{name}", *map(str, value)]
         elif value is False and name.endswith("_strategy"):  # YAML reads a bare no as false
             argv.append(f"--{name}=no")

@@ -15,8 +15,10 @@ from typing import Optional
 from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from transformers import TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
+
+from .configuration_brnn import BrnnConfig
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ CHECKPOINT_FILES = (
     "tokenizer.json",
     "trainer_state.json",
 )
+ARCHITECTURE = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
 BROKEN, LATER = "broken-", "later-"  # before the names of checkpoints that are set aside
 
 
@@ -127,6 +130,8 @@ def _last_whole_checkpoint(folder: Path, may_move: bool) -> Optional[Path]:
 def _named_checkpoint(checkpoint: Path, folder: Path, may_move: bool) -> Path:
     if not checkpoint.is_dir():
         raise FileNotFoundError(f"There is no checkpoint {checkpoint}: name a folder, or start without it.")
+    if not any((checkpoint / name).exists() for name in CHECKPOINT_FILES):
+        raise FileNotFoundError(f"{checkpoint} is no checkpoint: name one of the folders {PREFIX_CHECKPOINT_DIR}-….")
     if problem := find_problem(checkpoint):
         raise ValueError(f"{checkpoint} is not whole: {problem}. Name an earlier one.")
     if checkpoint.resolve().parent != folder.resolve():
@@ -184,8 +189,10 @@ def _read_to_end(path: Path) -> None:
 
 def _set_aside(checkpoint: Path, prefix: str) -> Path:
     aside = checkpoint.with_name(f"{prefix}{checkpoint.name}")
-    if aside.exists():
-        shutil.rmtree(aside)
+    copy = 1
+    while aside.exists():
+        copy += 1
+        aside = checkpoint.with_name(f"{prefix}{checkpoint.name}-{copy}")
     return checkpoint.rename(aside)
 
 
@@ -216,6 +223,24 @@ def check_vocabulary(checkpoint: str, tokenizer_folder: Path) -> None:
         raise ValueError(
             f"{checkpoint} was trained with another vocabulary: resume with the data and the arguments it began with."
         )
+
+
+def check_model(checkpoint: str, model: PreTrainedModel) -> None:
+    """Raises:
+    ValueError: The checkpoint is of a model with other labels, sizes or parts.
+    """
+    saved = BrnnConfig.from_pretrained(checkpoint)
+    with safe_open(Path(checkpoint) / "model.safetensors", framework="pt") as weights:
+        names = list(weights.keys())
+    values = {name: (getattr(saved, name), getattr(model.config, name)) for name in ("id2label", *ARCHITECTURE)}
+    had_ngrams, has_ngrams = (any("ngram" in name for name in found) for found in (names, model.state_dict()))
+    values["ngram_embeddings"] = (had_ngrams, has_ngrams)
+    for name, (before, now) in values.items():
+        if before != now:
+            raise ValueError(
+                f"{checkpoint} was trained with {name} {before}, not {now}: resume with the data and the arguments it "
+                "began with."
+            )
 
 
 def remove_checkpoints(folder: Path) -> bool:

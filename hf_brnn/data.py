@@ -293,6 +293,8 @@ def _labelled(
         label_id = known.get(key)
         if not isinstance(text, str) or not text.strip():
             rows.bad_rows.append(BadRow(*place, number, f"no text in field {args.text_column!r}"))
+        elif label is None or label != label:  # a number that is none differs from itself
+            rows.bad_rows.append(BadRow(*place, number, "there is no label"))
         elif label_id is None:
             rows.bad_rows.append(BadRow(*place, number, f"label {shorten(label)} is not one of {', '.join(known)}"))
         else:

@@ -46,9 +46,9 @@ CSS = """
 Scored = tuple[str, list[list[str]]]
 
 
-def launch(folder: Path) -> None:
-    """Serves the demo of a saved folder until it is interrupted, at the address that GRADIO_SERVER_NAME and
-    GRADIO_SERVER_PORT give, by default 127.0.0.1:7860.
+def launch(folder: Path, name: str) -> None:
+    """Serves the demo of a saved folder, whose model is called `name`, until it is interrupted, at the address that
+    GRADIO_SERVER_NAME and GRADIO_SERVER_PORT give, by default 127.0.0.1:7860.
 
     Raises:
         OSError: The folder is incomplete, or there is no free port.
@@ -57,7 +57,7 @@ def launch(folder: Path) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with TemporaryDirectory(prefix="hf-brnn-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        build_demo(load_classifier(folder), folder.name).launch(
+        build_demo(load_classifier(folder), name).launch(
             theme=gr.themes.Default(
                 primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
             ),

@@ -8,6 +8,7 @@ checkpoints need a column of unique ids, all of which they keep in memory.)
 
 import logging
 import os
+import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -130,7 +131,8 @@ def count_rows(folder: Folder, shard: str, text_column: str) -> int:
 def delete_unfinished(target: Folder) -> None:
     """Deletes what workers left that were stopped in the middle of a shard."""
     for name in target.names(UNFINISHED):
-        target.filesystem.delete_file(target.file(name))
+        if re.search(rf"\.[0-9a-f]{{32}}{re.escape(UNFINISHED)}$", name):
+            target.filesystem.delete_file(target.file(name))
 
 
 def score_folder(

@@ -16,7 +16,8 @@ class Explanation(NamedTuple):
         label: Index of the most probable class.
         probabilities: `(num_labels,)` float32.
         parts: Pieces of the text as it was typed, in their order: a word with its change of the label's probability, or
-            what stands between words with None. Joined they are the text.
+            what stands between words with None. Joined they are the text. A word that shares its only character with
+            the one before has no piece.
     """
 
     label: int
@@ -57,7 +58,8 @@ def explain(classifier: Classifier, text: str) -> Explanation:
     for (start, end), change in zip(word_spans(text, encoding.offsets), changes.tolist()):
         if position < start:
             parts.append((text[position:start], None))
-        parts.append((text[start:end], change))
+        if start < end:
+            parts.append((text[start:end], change))
         position = end
     if position < len(text):
         parts.append((text[position:], None))
@@ -74,16 +76,20 @@ def word_spans(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int
     spans: list[tuple[int, int]] = []
     position = 0
     for index, (first, end) in enumerate(offsets):
-        start = min(position, first)
+        start = position
         while start < first and text[start].isspace():
             start += 1
         following = offsets[index + 1][0] if index + 1 < len(offsets) else len(text)
         while end < following and _modifies_the_previous(text[end]):
             end += 1
-        spans.append((start, end))
-        position = end
+        # Two words may share a character: the tokenizer takes İ for i and a dot.
+        position = max(start, end)
+        spans.append((start, position))
     return spans
 
 
 def _modifies_the_previous(character: str) -> bool:
-    return unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf") or "\U0001f3fb" <= character <= "\U0001f3ff"
+    is_skin_tone = "\U0001f3fb" <= character <= "\U0001f3ff"
+    # Vowels and finals of Korean syllables that are written letter by letter.
+    is_in_syllable = "\u1160" <= character <= "\u11ff"
+    return unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf") or is_skin_tone or is_in_syllable

@@ -25,4 +25,4 @@ class EndpointHandler:
         texts = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"inputs must be a text or a list of texts, but is {inputs!r}.")
-        return self.classifier(texts, **data.get("parameters") or {})
+        return self.classifier(texts, **data.get("parameters") or {}) if texts else []

@@ -8,23 +8,28 @@ import yaml
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from .saved_folder import check_output_folder, foreign_names
+from .saved_folder import GRAPHS, check_graph, check_nothing_else, check_saved_folder, foreign_names, is_noticed
 
 PUSH_ERRORS = (OSError, ValueError, RuntimeError, httpx2.TransportError)
 
 
 def pushed_files(folder: Path) -> list[Path]:
-    """The files that a push of a saved folder sends, relative to it. The card's metadata must be readable.
+    """The files that a push of a saved folder sends, relative to it.
 
     Raises:
         FileExistsError: The folder holds something else too.
         FileNotFoundError: A part of a saved folder is missing.
-        ValueError: The card's metadata can't be read.
+        ValueError: The folder is not what `check_saved_folder` wants, a graph was made of other weights, or the card's
+            metadata can't be read.
     """
-    for name in ("config.json", "model.safetensors", "tokenizer.json", "README.md"):
+    check_saved_folder(folder)
+    for name in ("README.md", "configuration_brnn.py", "modeling_brnn.py"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
-    check_output_folder(folder)
+    check_nothing_else(folder)
+    for graph in GRAPHS:
+        if (folder / graph).is_file():
+            check_graph(folder / graph, folder)
     try:
         card = ModelCard.load(folder / "README.md", ignore_metadata_errors=False)
     except (TypeError, ValueError, yaml.YAMLError) as error:
@@ -32,7 +37,7 @@ def pushed_files(folder: Path) -> list[Path]:
     if card.data.library_name != "transformers":
         raise ValueError(f"{folder / 'README.md'}: library_name is {card.data.library_name!r}, not 'transformers'.")
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(file for file in files if "__pycache__" not in file.parts)
+    return sorted(file for file in files if is_noticed(file.as_posix()))
 
 
 def prepare_repository(repo_id: str, private: Optional[bool], revision: Optional[str], token: Any) -> str:
@@ -52,7 +57,7 @@ def prepare_repository(repo_id: str, private: Optional[bool], revision: Optional
     branches = [branch.name for branch in api.list_repo_refs(repo_id).branches]
     branch = "main" if revision is None else revision
     held = branch if branch in branches else "main"
-    names = [name for name in api.list_repo_files(repo_id, revision=held) if name != ".gitattributes"]
+    names = list(api.list_repo_files(repo_id, revision=held))
     config = Path(api.hf_hub_download(repo_id, "config.json", revision=held)) if "config.json" in names else None
     if others := foreign_names(names, config):
         raise FileExistsError(
@@ -84,7 +89,7 @@ def push_folder(
         RuntimeError: The connection was lost while a large file went. Nothing is visible of it.
         ValueError: The Hub finds the card's metadata wrong.
     """
-    pushed_files(folder)
+    files = pushed_files(folder)
     ModelCard.load(folder / "README.md").validate()
     repo_id = prepare_repository(repo_id, private, revision, token)
     commit = HfApi(token=token).upload_folder(
@@ -92,7 +97,7 @@ def push_folder(
         folder_path=folder,
         revision=revision,
         commit_message=f"Push {folder.resolve().name}",
-        ignore_patterns="**/__pycache__/**",
+        allow_patterns=[file.as_posix() for file in files],
         delete_patterns="*",
     )
     return commit.commit_url

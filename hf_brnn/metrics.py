@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 
 CALIBRATION_BINS = 15
+METRIC_NAMES = ("accuracy", "f1", "precision", "recall", "macro_f1", "roc_auc", "calibration_error")
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:

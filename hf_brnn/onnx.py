@@ -1,7 +1,6 @@
 """ONNX: the graph of a sequence classifier, written operator by operator; its int8 form; and a classifier that runs a
 saved folder with onnxruntime and tokenizers alone."""
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,17 +12,14 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from .batching import TokenizedTexts, tokenize
-from .saved_folder import check_saved_folder
+from .saved_folder import DEFAULT_LABELS, GRAPHS, WEIGHTS_DIGEST, check_graph, check_saved_folder, digest_of
 
 if TYPE_CHECKING:
     from .modeling_brnn import BrnnForSequenceClassification
 
-MODEL_FILE = Path("onnx") / "model.onnx"
-QUANTIZED_FILE = Path("onnx") / "model_quantized.onnx"
+MODEL_FILE, QUANTIZED_FILE = map(Path, GRAPHS)
 OPSET = 17
 IR_VERSION = 8
-# Under this name a graph says of which model.safetensors it was made.
-WEIGHTS_DIGEST = "weights_sha256"
 # torch's gate order to that of ONNX: LSTM i f g o to i o f g, GRU r z n to z r n.
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
@@ -199,14 +195,6 @@ def name_weights(path: Path, weights: Path) -> None:
     onnx.save(graph, path)
 
 
-def digest_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 class OnnxClassifier:
     """Runs the ONNX graph of a saved folder, without torch or transformers.
 
@@ -234,9 +222,9 @@ class OnnxClassifier:
         check_saved_folder(folder)
         if not graph.is_file():
             raise FileNotFoundError(f"{graph}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
+        check_graph(graph, folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        # transformers leaves the names of labels out of config.json where they are its default ones.
-        names: dict[str, str] = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+        names: dict[str, str] = config.get("id2label", DEFAULT_LABELS)
         problem_type = config.get("problem_type")
         if problem_type not in (None, "single_label_classification") or len(names) < 2:
             raise ValueError(f"{folder}: scores are for one label of several, but this is {problem_type!r}.")
@@ -248,16 +236,13 @@ class OnnxClassifier:
         # One thread a batch: threads of onnxruntime that share one are no faster, and at times slower.
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        again = f"scripts/export_onnx.py {folder} writes it anew."
         try:
             self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             # onnxruntime's errors have no class of their own in common.
-            raise ValueError(f"{graph} can't be loaded ({error}). {again}") from error
-        # A graph that export_onnx alone wrote doesn't say it.
-        digest = self.session.get_modelmeta().custom_metadata_map.get(WEIGHTS_DIGEST)
-        if digest is not None and digest != digest_of(folder / "model.safetensors"):
-            raise ValueError(f"{graph} was made of other weights than those of model.safetensors. {again}")
+            raise ValueError(
+                f"{graph} can't be loaded ({error}). scripts/export_onnx.py {folder} writes it anew."
+            ) from error
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
         self.num_threads = num_threads or pa.cpu_count()
 

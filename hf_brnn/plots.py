@@ -33,6 +33,7 @@ def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> 
 
 
 def plot_confusion_matrix(labels: np.ndarray, probabilities: np.ndarray, names: list[str], path: Path) -> None:
+    names = [name.replace("$", r"\$") for name in names]  # matplotlib sets what stands between two as mathematics
     figure, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
     ConfusionMatrixDisplay.from_predictions(
         labels, probabilities.argmax(axis=1), labels=range(len(names)), display_labels=names, cmap="Blues", ax=axis

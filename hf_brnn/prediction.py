@@ -49,7 +49,13 @@ def load_classifier(
     if revision is not None and Path(model).is_dir():
         raise ValueError(f"{model} is a folder here; a revision is of a model on the Hub.")
     if has_quantized_graph(model):
-        from .onnx import OnnxClassifier
+        try:
+            from .onnx import OnnxClassifier
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"{model} holds an int8 graph, and {error.name} is not installed: pip install 'hf-brnn[onnx]', or "
+                "remove the folder onnx there."
+            ) from error
 
         return OnnxClassifier(Path(model), batch_size=batch_size)
     from .scoring import TorchClassifier

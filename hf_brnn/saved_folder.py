@@ -1,12 +1,16 @@
 """Whether a folder is a saved one, whole, and of parts that belong together: found out before any of it is loaded."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Optional
 
 from safetensors import SafetensorError, safe_open
 
+WEIGHTS = "model.safetensors"
+GRAPHS = ("onnx/model.onnx", "onnx/model_quantized.onnx")
 SAVED_NAMES = {
+    *GRAPHS,
     "README.md",
     "config.json",
     "configuration_brnn.py",
@@ -21,10 +25,16 @@ SAVED_NAMES = {
     "tokenizer_config.json",
     "training_config.yaml",
 }
+# What Python and huggingface_hub put into a folder by themselves.
+UNNOTICED_NAMES = {"__pycache__", ".cache", ".gitattributes"}
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 EMBEDDING = "brnn.embeddings.word_embeddings.weight"
 CLASSIFIER = "classifier.weight"
 MODEL_TYPE = "brnn"
+# transformers leaves the names of labels out of config.json where they are its default ones.
+DEFAULT_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
+# Under this name a graph says of which model.safetensors it was made.
+WEIGHTS_DIGEST = "weights_sha256"
 
 
 def check_saved_folder(folder: Path) -> None:
@@ -32,11 +42,11 @@ def check_saved_folder(folder: Path) -> None:
     FileNotFoundError: A part is missing.
     ValueError: It is the folder of another kind of model, holds a pickle, or its parts don't belong together.
     """
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
     pickles = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in PICKLE_SUFFIXES
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in PICKLE_SUFFIXES
     )
     if pickles:
         raise ValueError(
@@ -46,14 +56,19 @@ def check_saved_folder(folder: Path) -> None:
     config = _read_json(folder / "config.json")
     if config.get("model_type") != MODEL_TYPE:
         raise ValueError(f"{folder}: model_type in config.json is {config.get('model_type')!r}, not {MODEL_TYPE!r}.")
-    words = max(_read_json(folder / "tokenizer.json")["model"]["vocab"].values()) + 1
-    labels = len(config.get("id2label", (0, 1)))
+    if not isinstance(config.get("pad_token_id"), int):
+        raise ValueError(f"{folder}: pad_token_id in config.json is {config.get('pad_token_id')!r}, not an integer.")
+    names = config.get("id2label", DEFAULT_LABELS)
+    labels = len(names) if isinstance(names, dict) else 0
+    if not labels or set(names) != set(map(str, range(labels))):
+        raise ValueError(f'{folder}: id2label in config.json is {names!r}; it must name the labels "0", "1" and so on.')
+    words = _number_of_words(folder / "tokenizer.json")
     try:
-        with safe_open(folder / "model.safetensors", framework="np") as weights:
+        with safe_open(folder / WEIGHTS, framework="np") as weights:
             embedding, *_ = weights.get_slice(EMBEDDING).get_shape()
             outputs, *_ = weights.get_slice(CLASSIFIER).get_shape()
     except SafetensorError as error:
-        raise ValueError(f"{folder / 'model.safetensors'} holds no whole sequence classifier: {error}.") from error
+        raise ValueError(f"{folder / WEIGHTS} holds no whole sequence classifier: {error}.") from error
     if words > embedding:
         raise ValueError(
             f"{folder}: tokenizer.json has {words:,} words, but the embedding of model.safetensors {embedding:,}: they "
@@ -65,14 +80,34 @@ def check_saved_folder(folder: Path) -> None:
         )
 
 
+def check_graph(graph: Path, folder: Path) -> None:
+    """A graph that `export_onnx` alone wrote says nothing of its weights.
+
+    Raises:
+        ValueError: The graph says that it was made of other weights than those of the folder.
+    """
+    content = graph.read_bytes()
+    if WEIGHTS_DIGEST.encode() in content and digest_of(folder / WEIGHTS).encode() not in content:
+        raise ValueError(
+            f"{graph} was made of other weights than those of model.safetensors. scripts/export_onnx.py {folder} "
+            "writes it anew."
+        )
+
+
+def digest_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def check_output_folder(folder: Path) -> None:
     """Raises:
     FileExistsError: `folder` holds anything other than a saved folder, which saving would replace.
     """
     if folder.is_dir():
-        config = folder / "config.json"
-        names = [path.name for path in folder.iterdir() if path.name != "__pycache__"]
-        if others := foreign_names(names, config if config.exists() else None):
+        if others := foreign_files(folder):
             raise FileExistsError(
                 f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
                 "choose another --output_dir."
@@ -81,12 +116,31 @@ def check_output_folder(folder: Path) -> None:
         raise FileExistsError(f"{folder} is a file: choose another --output_dir.")
 
 
+def check_nothing_else(folder: Path) -> None:
+    """Raises:
+    FileExistsError: A saved folder holds something that doesn't belong to it.
+    """
+    if others := foreign_files(folder):
+        raise FileExistsError(f"{folder} holds more than a saved model: {', '.join(others[:5])}. Move it elsewhere.")
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """The files and folders in a folder that don't belong to a saved one."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    config = folder / "config.json"
+    return foreign_names(names, config if config.exists() else None)
+
+
 def foreign_names(names: list[str], config: Optional[Path]) -> list[str]:
     """Those of a folder's files that don't belong to a saved folder; `config` is its config.json, if it has one."""
-    others = sorted(name for name in names if Path(name).parts[0] not in SAVED_NAMES)
+    others = sorted(name for name in names if name not in SAVED_NAMES and is_noticed(name))
     if config is not None and not is_brnn_config(config):
         others.insert(0, "config.json of another model")
     return others
+
+
+def is_noticed(name: str) -> bool:
+    return UNNOTICED_NAMES.isdisjoint(Path(name).parts)
 
 
 def is_brnn_config(path: Path) -> bool:
@@ -96,8 +150,19 @@ def is_brnn_config(path: Path) -> bool:
         return False
 
 
+def _number_of_words(path: Path) -> int:
+    model = _read_json(path).get("model")
+    vocab = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocab, dict) or not vocab or not all(isinstance(index, int) for index in vocab.values()):
+        raise ValueError(f"{path} is not the tokenizer of a saved folder: its model has no words.")
+    return max(vocab.values()) + 1
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is not json: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no json object.")
+    return content

@@ -49,7 +49,8 @@ class StreamPlan:
         sizes = [args.test_size, args.validation_size]
         if max(sizes) > 1:
             rows = sum(map(len, read_rows(args)))
-            sizes = [size / rows if size > 1 else size for size in sizes]
+            # Where there is none, the pass that follows says what is wrong with the rows.
+            sizes = [size / rows if size > 1 else size for size in sizes] if rows else [0, 0]
         if sum(sizes) >= 1:
             raise ValueError("No row is left to train on: lower validation_size and test_size.")
         return cls(sizes[0], sum(sizes))

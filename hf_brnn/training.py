@@ -55,6 +55,10 @@ class NonFiniteError(FloatingPointError):
     """A training whose loss or weights are no finite numbers."""
 
 
+class RunError(ValueError):
+    """Arguments that turn out not to fit the rows or the checkpoint when the training is under way."""
+
+
 class LostProcessError(Exception):
     """Another process of the training ended."""
 
@@ -161,6 +165,12 @@ class BrnnTrainer(Trainer):
         place = super()._init_training_state(max_steps, steps_per_epoch, epochs, checkpoint, trial)
         if checkpoint is None:
             return place
+        if abs(self.state.epoch * steps_per_epoch - self.state.global_step) > 1:
+            raise RunError(
+                f"{checkpoint} stands at epoch {self.state.epoch:.3g} after {self.state.global_step} steps, where an "
+                f"epoch now has {steps_per_epoch}: resume with the batch size and the gradient_accumulation_steps it "
+                "began with."
+            )
         self._find_best_checkpoint(checkpoint)
         is_over = self.state.global_step >= max_steps
         for stopping in self.callback_handler.callbacks:
@@ -365,6 +375,7 @@ class BrnnTrainer(Trainer):
 
         Raises:
             NonFiniteError: It is an evaluation within a training whose loss or weights are no finite numbers.
+            RunError: The metric that chooses the best epoch is undefined.
         """
         if self.is_in_train:
             self._check_finite()
@@ -376,7 +387,18 @@ class BrnnTrainer(Trainer):
         labels = None if output.label_ids is None else output.label_ids[to_rows]
         if labels is not None:
             output.metrics[f"{metric_key_prefix}_loss"] = cross_entropy(predictions, labels)
+        if self.is_in_train:
+            self._check_chosen(output.metrics)
         return output._replace(predictions=predictions, label_ids=labels)
+
+    def _check_chosen(self, metrics: dict[str, float]) -> None:
+        chooses = self.args.load_best_model_at_end or self.args.early_stopping_patience is not None
+        name = self.args.metric_for_best_model
+        if chooses and name and math.isnan(metrics[f"eval_{name.removeprefix('eval_')}"]):
+            raise RunError(
+                f"{name} is undefined on the rows that choose the best epoch, as they don't hold every label: choose "
+                "another --metric_for_best_model."
+            )
 
 
 class CurvesCallback(TrainerCallback):
@@ -460,7 +482,7 @@ def build_trainer(
     if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
         raise ValueError(
             "load_best_model_at_end and early_stopping_patience choose a model on a validation part: set "
-            "validation_size, or switch them off."
+            "validation_size, or switch them off (--load_best_model_at_end False --early_stopping_patience 0)."
         )
     callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
     if patience is not None:

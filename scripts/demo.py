@@ -10,33 +10,31 @@ import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+from huggingface_hub import metadata_load
 
 import hf_brnn
-from hf_brnn.prediction import has_quantized_graph
-from hf_brnn.saved_folder import check_saved_folder
+from hf_brnn.prediction import has_quantized_graph, load_classifier
+from hf_brnn.saved_folder import UNNOTICED_NAMES, check_nothing_else, check_saved_folder
 
 REQUIREMENTS = ("numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm")
 APP = '''\
-"""The demo of {name}."""
+"""The demo of the model in this folder."""
 
 from pathlib import Path
 
 from hf_brnn.demo import launch
 
-launch(Path(__file__).parent / "{name}")
+launch(Path(__file__).parent / "model", {name!r})
 '''
 CARD = """\
 ---
-title: {name}
-sdk: gradio
-sdk_version: {gradio}
-python_version: "{python}"
-app_file: app.py
-license: apache-2.0
----
+{metadata}---
 
 The demo of {name}, a text classifier trained with hf-brnn: type a text to see its label and what each word did, or
-score lines and files. `{name}/README.md` says how the model was trained and what it can't do.
+score lines and files. `model/README.md` says how the model was trained and what it can't do.
 
 ```bash
 pip install gradio=={gradio} -r requirements.txt
@@ -53,17 +51,15 @@ def main(argv: list[str]) -> None:
     folder = args.folder.resolve()
     try:
         check_saved_folder(folder)
+        if args.space is None:
+            from hf_brnn.demo import launch  # gradio takes seconds to load, and nothing else here needs it
+
+            launch(folder, folder.name)
+        else:
+            write_space(folder, args.space)
+            print(f"{args.space} holds the Space of {folder.name}; python {args.space}/app.py serves it.")
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    if args.space is None:
-        from hf_brnn.demo import launch  # gradio takes seconds to load, and nothing else here needs it
-
-        launch(folder)
-    elif args.space.exists():
-        parser.error(f"{args.space}: is there already; remove it or name another folder")
-    else:
-        write_space(folder, args.space)
-        print(f"{args.space} holds the Space of {folder.name}; python {args.space}/app.py serves it.")
 
 
 def write_space(folder: Path, target: Path) -> None:
@@ -71,23 +67,46 @@ def write_space(folder: Path, target: Path) -> None:
 
     A Space installs its requirements before its files are there: the package can't be one of them as a wheel in the
     folder, so its modules lie beside the app.
+
+    Raises:
+        FileExistsError: `target` is there already, or the folder holds more than a saved model.
+        FileNotFoundError: The folder has no card.
+        ValueError: The model does not give one label of several.
     """
+    if target.exists():
+        raise FileExistsError(f"{target}: is there already; remove it or name another folder")
+    check_nothing_else(folder)
+    card = folder / "README.md"
+    if not card.is_file():
+        raise FileNotFoundError(f"{folder} has no README.md, the model's card.")
+    load_classifier(folder)
     requirements = REQUIREMENTS if has_quantized_graph(folder) else (*REQUIREMENTS, "torch", "transformers")
-    values = {
-        "name": folder.name,
-        "gradio": version("gradio"),
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    gradio = version("gradio")
+    metadata = {
+        "title": folder.name,
+        "sdk": "gradio",
+        "sdk_version": gradio,
+        "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "app_file": "app.py",
     }
-    shutil.copytree(folder, target / folder.name)
-    ignored = shutil.ignore_patterns("__pycache__", "pretrained", "sample")
-    shutil.copytree(Path(hf_brnn.__file__).parent, target / "hf_brnn", ignore=ignored)
+    if license_name := (metadata_load(card) or {}).get("license"):
+        metadata["license"] = license_name
     files = {
-        "app.py": APP.format(**values),
-        "README.md": CARD.format(**values),
+        "app.py": APP.format(name=folder.name),
+        "README.md": CARD.format(
+            name=folder.name, gradio=gradio, metadata=yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False)
+        ),
         "requirements.txt": "".join(f"{name}=={version(name).partition('+')[0]}\n" for name in requirements),
     }
-    for name, content in files.items():
-        (target / name).write_text(content, encoding="utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+        part = Path(temporary) / target.name
+        shutil.copytree(folder, part / "model", ignore=shutil.ignore_patterns(*UNNOTICED_NAMES))
+        ignored = shutil.ignore_patterns("__pycache__", "pretrained", "sample")
+        shutil.copytree(Path(hf_brnn.__file__).parent, part / "hf_brnn", ignore=ignored)
+        for name, content in files.items():
+            (part / name).write_text(content, encoding="utf-8")
+        part.rename(target)
 
 
 if __name__ == "__main__":

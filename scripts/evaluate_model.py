@@ -52,19 +52,30 @@ def evaluate(argv: list[str]) -> Path:
     """Measures and checks as the arguments say; returns the folder of the results."""
     parser = HfArgumentParser((EvaluationArguments, DataArguments))
     args, data_args = parser.parse_args_into_dataclasses(argv, look_for_args_file=False)
-    has_rows = data_args.data_files is not None or any(argument.startswith("--dataset") for argument in argv)
+    has_rows = data_args.data_files is not None or any(argument.startswith("--dataset_name") for argument in argv)
     if not has_rows and not args.behaviour:
         parser.error("name the rows to measure on: --data_files FILE, or --dataset_name; or ask for --behaviour")
     scorer = TorchClassifier(args.model, args.batch_size, args.revision)
     if args.behaviour and len(scorer.class_names) != 2:
         raise ValueError(f"{args.model}: the checks are for two labels, negative and positive, but it has others.")
-    folder = args.output_dir or Path("runs") / f"{Path(args.model).name}.evaluation"
+    has_names = any(argument.startswith("--class_names") for argument in argv)
+    if has_names and data_args.class_names != scorer.class_names:
+        raise ValueError(
+            f"The classes are those of the model, {', '.join(scorer.class_names)}: leave out --class_names."
+        )
+    folder = args.output_dir or Path("runs") / f"{model_name(args)}.evaluation"
+    if saved := [name for name in ("config.json", "model.safetensors") if (folder / name).exists()]:
+        raise ValueError(f"{folder} holds the {saved[0]} of a model: choose another --output_dir for the results.")
     folder.mkdir(parents=True, exist_ok=True)
     if has_rows:
         measure_rows(scorer, args, data_args, folder)
     if args.behaviour:
-        check_behaviour(scorer, args.model, folder)
+        check_behaviour(scorer, args, folder)
     return folder
+
+
+def model_name(args: EvaluationArguments) -> str:
+    return Path(args.model).resolve().name
 
 
 def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: DataArguments, folder: Path) -> None:
@@ -73,25 +84,25 @@ def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: 
     probabilities = scorer(rows.texts)
     labels = np.asarray(rows.labels)
     metrics = {
-        "model": Path(args.model).name,
+        "model": model_name(args),
         "source": ", ".join(Path(file).name for file in data_args.data_files or [data_args.dataset_name]),
         "rows": len(labels),
         "neutral_left_out": rows.neutral,
         "bad_left_out": len(rows.bad_rows),
     }
     metrics |= TextClassificationMetrics().compute(predictions=probabilities, references=labels)
-    write_json(metrics, folder / "metrics.json")
     plot_confusion_matrix(labels, probabilities, scorer.class_names, folder / "confusion_matrix.png")
     plot_reliability(labels, probabilities, folder / "reliability.png")
     write_predictions(rows.texts, labels, probabilities, scorer.class_names, folder / "predictions.csv")
+    write_json(metrics, folder / "metrics.json")
     print(pd.Series(metrics, dtype=object).to_string())
 
 
-def check_behaviour(scorer: TorchClassifier, model: str, folder: Path) -> None:
+def check_behaviour(scorer: TorchClassifier, args: EvaluationArguments, folder: Path) -> None:
     print(f"Behaviour, with {scorer.class_names[0]} as negative and {scorer.class_names[1]} as positive")
     table, failures = behaviour_table(scorer)
     write_json(
-        {"model": Path(model).name, "rates": table.to_dict("index"), "failures": failures}, folder / "behaviour.json"
+        {"model": model_name(args), "rates": table.to_dict("index"), "failures": failures}, folder / "behaviour.json"
     )
     print("\n".join(failures))
     print(table.to_string(float_format="%.3f"))

@@ -21,6 +21,7 @@ from hf_brnn.arguments import Arguments, parse_arguments
 from hf_brnn.calibration import fit_temperature, fold_temperature
 from hf_brnn.checkpoints import (
     DATA_FOLDER,
+    check_model,
     check_vocabulary,
     checkpoint_to_resume,
     describe_last_checkpoint,
@@ -34,7 +35,7 @@ from hf_brnn.preparation import PreparedData, prepare_data
 from hf_brnn.processor import assumed_watts, describe_processor, prepare_cpu
 from hf_brnn.saved_folder import check_output_folder
 from hf_brnn.saving import TrainingReport, save_folder
-from hf_brnn.training import BrnnTrainer, NonFiniteError, build_trainer, epoch_history, kept_epoch, measure
+from hf_brnn.training import BrnnTrainer, NonFiniteError, RunError, build_trainer, epoch_history, kept_epoch, measure
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> None:
     except NonFiniteError as error:
         left = describe_last_checkpoint(checkpoints)
         sys.exit(f"{error} {left} Try a lower --learning_rate, or --precision fp32." if is_main else 1)
-    except OSError as error:
+    except (OSError, RunError) as error:
         sys.exit(str(error))
 
 
@@ -107,7 +108,10 @@ def prepare(arguments: Arguments, checkpoint: Optional[str]) -> tuple[PreparedDa
         print(f"training on {describe_processor(arguments.training)}")
     if checkpoint:
         check_vocabulary(checkpoint, data_folder / "tokenizer")
-    return data, build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    if checkpoint:
+        check_model(checkpoint, trainer.model)
+    return data, trainer
 
 
 def save(

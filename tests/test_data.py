@@ -114,6 +114,15 @@ def test_labels_of_two_schemes_in_one_file_are_refused(write_file, other):
         load_rows(args(write_file("a.csv", f"text,label\na,0\nb,1\nc,{other}\n")))
 
 
+def test_a_missing_label_is_not_the_class_none(tmp_path):
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"text": ["a", "b", "c"], "label": ["none", None, "severe"]}).to_parquet(path)
+    given = {"class_names": ["none", "severe"]}
+    with pytest.raises(ValueError, match="row 2: there is no label"):
+        load_rows(args(path, **given))
+    assert load_rows(args(path, **given, skip_bad_rows=True)).texts == ["a", "c"]
+
+
 def test_names_that_are_numbers_are_names(write_file):
     path = write_file("a.csv", "text,label\na,1\nb,3\n")
     assert load_rows(args(path, class_names=["1", "2", "3"])).labels == [0, 2]

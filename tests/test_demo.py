@@ -1,5 +1,6 @@
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 from conftest import REPOSITORY, run_python
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from huggingface_hub import metadata_load
 from playwright.sync_api import expect
 
 from hf_brnn import PRETRAINED_FOLDER
@@ -235,7 +237,31 @@ def test_the_space_of_a_folder_without_graphs_requires_torch(tmp_path):
     folder = shutil.copytree(PRETRAINED_FOLDER, tmp_path / "mine", ignore=shutil.ignore_patterns("onnx"))
     run_python("scripts/demo.py", folder, "--space", tmp_path / "space")
     assert {"torch", "transformers"} < requirements(tmp_path / "space")
-    assert (tmp_path / "space" / "mine" / "model.safetensors").is_file()
+    assert (tmp_path / "space" / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", ["hf_brnn", 'it"s', "2024: v1", "123"])
+def test_a_space_takes_a_folder_of_any_name(tmp_path, name):
+    folder = shutil.copytree(PRETRAINED_FOLDER, tmp_path / "models" / name)
+    card = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(card.replace("license: apache-2.0\n", ""))
+    write_space = runpy.run_path("scripts/demo.py")["write_space"]
+    space = tmp_path / "spaces" / "space"
+    write_space(folder, space)
+    assert f'"model", {name!r})' in compiled(space / "app.py")
+    metadata = metadata_load(space / "README.md")
+    assert metadata["title"] == name
+    assert "license" not in metadata
+    assert [path.name for path in space.parent.iterdir()] == ["space"]
+    (folder / ".env").write_text("TOKEN=secret")
+    with pytest.raises(FileExistsError, match=r"holds more than a saved model: \.env"):
+        write_space(folder, tmp_path / "spaces" / "other")
+
+
+def compiled(path):
+    code = path.read_text()
+    compile(code, path, "exec")
+    return code
 
 
 def requirements(space):

@@ -25,6 +25,8 @@ def classifier():
         ("ok👍🏽 ❤️ 👩\u200d👧", ["ok", "👍🏽", "❤️", "👩\u200d", "👧"]),
         ("e\u0301te\u0301 cafe\u0301, so", ["e\u0301te\u0301", "cafe\u0301", ",", "so"]),
         ("ooooh İstanbul", ["ooooh", "İstanbul"]),
+        ("@İstanbul güzel", ["@İ", "stanbul", "güzel"]),
+        ("\u110c\u1165\u11bc\u1106\u1161\u11af good", ["\u110c\u1165\u11bc\u1106\u1161\u11af", "good"]),
         (" \t\n\u200b", []),
         ("", []),
     ],

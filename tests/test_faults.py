@@ -19,13 +19,15 @@ import torch
 import yaml
 from conftest import REPOSITORY, run_python, start_training, train
 from safetensors.torch import load_file
-from transformers import TrainerCallback
+from transformers import PreTrainedTokenizerFast, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.arguments import parse_arguments
 from hf_brnn.batching import TokenizedTexts
 from hf_brnn.checkpoints import (
     DATA_FOLDER,
+    check_model,
     checkpoint_to_resume,
     describe_last_checkpoint,
     find_problem,
@@ -33,8 +35,9 @@ from hf_brnn.checkpoints import (
 )
 from hf_brnn.data import SAMPLE_FILE
 from hf_brnn.interruption import StopOnSignal, Stopped
+from hf_brnn.ngrams import NgramEmbedding
 from hf_brnn.preparation import prepare_data
-from hf_brnn.training import NonFiniteError, build_trainer
+from hf_brnn.training import NonFiniteError, RunError, build_trainer
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.
@@ -228,6 +231,55 @@ def test_what_is_later_than_the_checkpoint_that_is_named_is_set_aside(copied):
     assert sorted(path.name for path in checkpoints.glob("later-*")) == sorted(f"later-{path.name}" for path in later)
     remove_checkpoints(checkpoints)
     assert not list(checkpoints.glob("*checkpoint*"))
+
+
+def test_a_checkpoint_that_was_set_aside_is_kept_and_can_be_named(copied):
+    first, second = checkpoints_of(copied)[:2]
+    checkpoints = Path(f"{copied}.checkpoints")
+    checkpoint_to_resume(parsed(checkpoints, "--resume_from_checkpoint", first).training)
+    aside = checkpoints / f"later-{second.name}"
+    (aside / "mine").touch()
+    shutil.copytree(first, second)
+    assert checkpoint_to_resume(parsed(checkpoints, "--resume_from_checkpoint", aside).training) == str(aside)
+    assert (aside / "mine").exists()
+    assert (checkpoints / f"{aside.name}-2").is_dir()
+
+
+def test_a_folder_of_checkpoints_is_no_checkpoint(copied):
+    training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint", f"{copied}.checkpoints").training
+    with pytest.raises(FileNotFoundError, match="is no checkpoint: name one of the folders checkpoint-"):
+        checkpoint_to_resume(training_args)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hidden_size", "16"], "was trained with hidden_size 64, not 16"),
+        (["--cell_type", "gru"], "was trained with cell_type lstm, not gru"),
+        (["--num_hidden_layers", "2"], "was trained with num_hidden_layers 1, not 2"),
+        (["--ngram_embeddings", "False"], "was trained with ngram_embeddings True, not False"),
+        (["--gradient_accumulation_steps", "2"], "where an epoch now has 8"),
+        (["--per_device_train_batch_size", "16"], "where an epoch now has 29"),
+    ],
+)
+def test_a_checkpoint_of_another_model_or_batch_size_is_refused(copied, signals, arguments, message):
+    main = runpy.run_path(str(REPOSITORY / "scripts" / "train.py"))["main"]
+    before = checkpoints_of(copied)
+    with pytest.raises(SystemExit) as error:
+        main(["--output_dir", str(copied), "--use_cpu", "True", *ARGUMENTS, *arguments, "--resume_from_checkpoint"])
+    assert message in str(error.value.code)
+    assert checkpoints_of(copied) == before
+
+
+def test_a_checkpoint_of_other_labels_is_refused(copied):
+    checkpoint = checkpoints_of(copied)[-1]
+    config = BrnnConfig.from_pretrained(checkpoint)
+    model = BrnnForSequenceClassification(config)
+    model.set_input_embeddings(NgramEmbedding(PreTrainedTokenizerFast.from_pretrained(checkpoint), config))
+    check_model(str(checkpoint), model)
+    model.config.id2label = {0: "POSITIVE", 1: "NEGATIVE"}
+    with pytest.raises(ValueError, match="was trained with id2label"):
+        check_model(str(checkpoint), model)
 
 
 def test_a_checkpoint_of_another_folder_leaves_the_checkpoints_of_this_one(copied, interrupted):
@@ -520,6 +572,15 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
         assert words == data.tokenizer.convert_ids_to_tokens(ids)
 
 
+def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
+    arguments = parsed(tmp_path / "run", "--max_rows", 300, "--metric_for_best_model", "roc_auc")
+    data = prepare_data(arguments.data, arguments.training, tmp_path / DATA_FOLDER)
+    arguments.data.class_names.append("NEVER")
+    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    with pytest.raises(RunError, match="roc_auc is undefined"):
+        trainer.train()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -538,6 +599,13 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
         (["--save_strategy", "steps"], "save"),
         (["--precision", "int3"], "precision is 'int3'"),
         (["--max_length", "0"], "max_length is 0"),
+        (
+            ["--metric_for_best_model", "f1_macro"],
+            "metric_for_best_model is 'f1_macro', but must be",
+        ),
+        (["--per_device_train_batch_size", "0"], "per_device_train_batch_size is 0"),
+        (["--num_train_epochs", "0"], "num_train_epochs is 0"),
+        (["--early_stopping_patience", "-1"], "early_stopping_patience is -1"),
     ],
 )
 def test_wrong_arguments_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch, signals, arguments, message):

@@ -135,12 +135,15 @@ def test_a_row_that_cannot_be_used_stops_the_run(tmp_path):
     source.mkdir()
     pq.write_table(pa.table({"text": ["good", None, "bad"]}), source / "rows.parquet")
     target.mkdir()
-    (target / "rows.parquet.0.unfinished").write_bytes(b"of an earlier run")
+    left = target / f"rows.parquet.{'0' * 32}.unfinished"
+    left.write_bytes(b"of an earlier run")
+    (target / "novel.unfinished").write_bytes(b"of somebody")
     process = run_python(*arguments(source, target), check=False)
     assert process.returncode
     assert f"{source / 'rows.parquet'}, row 2: field 'text' is None, not a text" in process.stderr
     assert "Traceback" not in process.stderr
-    assert not files(target, ".parquet") and not files(target, ".0.unfinished")
+    assert not files(target, ".parquet") and not left.exists()
+    assert (target / "novel.unfinished").read_bytes() == b"of somebody"
 
 
 @pytest.mark.parametrize(

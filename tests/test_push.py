@@ -151,6 +151,17 @@ def test_what_a_newer_folder_lacks_is_removed(server, small_folder, tmp_path):
     assert pushed(server) == files_of(small_folder)
 
 
+def test_what_python_and_downloads_leave_is_not_pushed(server, small_folder, tmp_path):
+    folder = shutil.copytree(small_folder, tmp_path / "model")
+    for name in ("__pycache__/handler.cpython-311.pyc", ".cache/huggingface/download/config.json.lock"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("left")
+    (folder / ".gitattributes").write_text("*.safetensors filter=lfs")
+    for _ in range(2):
+        push(folder)
+        assert pushed(server) == files_of(small_folder)
+
+
 def test_without_trust_the_usual_refusal_comes(server, small_folder, tmp_path):
     push(small_folder)
     code = "from transformers import AutoModel; AutoModel.from_pretrained('alice/tweets')"
@@ -240,7 +251,12 @@ def test_a_card_that_the_hub_finds_wrong_is_not_pushed(server, small_folder, tmp
     [
         ("README.md", "---\n[\n---\n", "metadata can't be read"),
         ("optimizer.pt", "pickle", "optimizer.pt"),
+        ("LICENSE", "mine", "holds more than a saved model: LICENSE. Move it elsewhere."),
+        ("onnx/notes.txt", "mine", "holds more than a saved model: onnx/notes.txt"),
+        ("onnx/model.onnx", f"weights_sha256 {'0' * 64}", "was made of other weights"),
         ("model.safetensors", None, "has no model.safetensors"),
+        ("model.safetensors", "version https://git-lfs.github.com/spec/v1", "holds no whole sequence classifier"),
+        ("modeling_brnn.py", None, "has no modeling_brnn.py"),
     ],
 )
 def test_a_folder_that_is_not_whole_or_holds_more_is_refused(server, small_folder, tmp_path, name, content, message):
@@ -248,6 +264,7 @@ def test_a_folder_that_is_not_whole_or_holds_more_is_refused(server, small_folde
     if content is None:
         (folder / name).unlink()
     else:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
     process = push(folder, check=False)
     assert message in process.stderr

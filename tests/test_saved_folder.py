@@ -120,6 +120,7 @@ spec.loader.exec_module(module)
 handler = module.EndpointHandler(path=sys.argv[1])
 one = handler({"inputs": "so happy with it, works great"})
 both = handler({"inputs": ["so happy with it, works great", "worst day"], "parameters": {"top_k": None}})
+assert handler({"inputs": []}) == []
 try:
     handler({"text": "hello"})
 except ValueError as error:

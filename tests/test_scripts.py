@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, run_python
 from forks import run_in_fork
 from transformers import pipeline
 
 from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.plots import plot_confusion_matrix
 
 TEXTS = ["so happy today", "", "worst day ever, 'quoted' \"twice\"", "word " * 3000, "two\nlines 😀", "0012"]
 
@@ -136,6 +138,16 @@ def test_evaluation_writes_metrics_pictures_and_predictions(saved_folder, write_
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_evaluation_leaves_a_saved_folder_alone(saved_folder, write_file, tmp_path):
+    folder = shutil.copytree(saved_folder, tmp_path / "model")
+    source = write_file("test.csv", "label,text\n0,x\n1,y\n")
+    command = ("scripts/evaluate_model.py", "--model", folder, "--data_files", source, "--output_dir", folder)
+    process = run_in_fork(*command, check=False)
+    assert f"{folder} holds the config.json of a model: choose another --output_dir" in process.stderr
+    for path in saved_folder.iterdir():
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+
+
 def test_a_missing_text_is_a_bad_row(saved_folder, write_file, tmp_path):
     source = write_file("in.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "bad"}\n')
     process = predict(saved_folder, "--input", source, "--output", tmp_path / "out.jsonl", check=False)
@@ -156,3 +168,25 @@ def test_evaluation_wants_rows_of_the_models_classes(saved_folder, write_file):
     command = ("scripts/evaluate_model.py", "--model", saved_folder)
     assert "label 'a' is not one of" in run_in_fork(*command, "--data_files", source, check=False).stderr
     assert "name the rows to measure on" in run_in_fork(*command, check=False).stderr
+    assert "name the rows to measure on" in run_in_fork(*command, "--dataset_split", "test", check=False).stderr
+    other_order = ("--data_files", source, "--class_names", "POSITIVE", "NEGATIVE")
+    assert "leave out --class_names" in run_in_fork(*command, *other_order, check=False).stderr
+
+
+def test_without_onnxruntime_predict_says_what_to_install(tmp_path):
+    (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name='onnxruntime')")
+    process = run_python(
+        "scripts/predict.py", "--model", PRETRAINED_FOLDER, "so happy", check=False, PYTHONPATH=str(tmp_path)
+    )
+    assert process.returncode
+    assert "onnxruntime is not installed: pip install 'hf-brnn[onnx]'" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_names_of_classes_are_drawn_as_they_are(tmp_path):
+    labels, probabilities = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    drawn = []
+    for names in (["$", "$$"], ["$10-$50", "$50-$100"], ["10-50", "50-100"]):
+        plot_confusion_matrix(labels, probabilities, names, tmp_path / "matrix.png")
+        drawn.append((tmp_path / "matrix.png").read_bytes())
+    assert len(set(drawn)) == 3

@@ -195,6 +195,7 @@ def test_bad_rows_end_the_first_pass_or_are_left_out(shards, tmp_path):
         ({"max_rows": 10}, "max_rows draws from all rows"),
         ({"validation_size": 0.5, "test_size": 0.5}, "No row is left to train on"),
         ({"validation_size": 3000}, "No row is left to train on"),
+        ({"validation_size": 30, "label_column": "text"}, "is not one of"),
         ({"shuffle_buffer_size": 0}, "shuffle_buffer_size is 0"),
         ({"data_files": ["nowhere/*.csv"]}, r"nowhere/\*\.csv: no file has such a name"),
     ],

@@ -404,6 +404,24 @@ def test_other_optimizers_and_no_clipping_train_too(tmp_path, arguments):
     train(tmp_path / "run", *SHORT, "--num_train_epochs", 1, *arguments)
 
 
+def test_the_least_calibration_error_is_the_best():
+    arguments = parse_arguments(["--metric_for_best_model", "calibration_error"], QUICKSTART)
+    assert arguments.training.greater_is_better is False
+    assert parse_arguments(["--metric_for_best_model", "f1"], QUICKSTART).training.greater_is_better is True
+
+
+def test_patience_of_0_switches_early_stopping_off():
+    assert parse_arguments([], QUICKSTART).training.early_stopping_patience == 5
+    assert parse_arguments(["--early_stopping_patience", "0"], QUICKSTART).training.early_stopping_patience is None
+
+
+def test_names_that_yaml_reads_as_booleans_are_refused(tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text("class_names: [no, yes]\n")
+    with pytest.raises(ValueError, match=r"mine\.yaml: class_names holds False\. Put yes, no"):
+        parse_arguments([], config)
+
+
 def test_early_stopping_ends_the_run(tmp_path):
     train(tmp_path / "run", "--max_rows", 400, "--learning_rate", 0, "--early_stopping_patience", 2)
     assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]) == 3
