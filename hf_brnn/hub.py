@@ -8,7 +8,15 @@ import yaml
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from .saved_folder import GRAPHS, check_graph, check_nothing_else, check_saved_folder, foreign_names, is_noticed
+from .saved_folder import (
+    GRAPHS,
+    check_graph,
+    check_nothing_else,
+    check_parts,
+    check_saved_folder,
+    foreign_names,
+    is_noticed,
+)
 
 PUSH_ERRORS = (OSError, ValueError, RuntimeError, httpx2.TransportError)
 
@@ -23,9 +31,7 @@ def pushed_files(folder: Path) -> list[Path]:
             metadata can't be read.
     """
     check_saved_folder(folder)
-    for name in ("README.md", "configuration_brnn.py", "modeling_brnn.py"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
+    check_parts(folder, "README.md", "configuration_brnn.py", "modeling_brnn.py")
     check_nothing_else(folder)
     for graph in GRAPHS:
         if (folder / graph).is_file():
@@ -57,7 +63,7 @@ def prepare_repository(repo_id: str, private: Optional[bool], revision: Optional
     branches = [branch.name for branch in api.list_repo_refs(repo_id).branches]
     branch = "main" if revision is None else revision
     held = branch if branch in branches else "main"
-    names = list(api.list_repo_files(repo_id, revision=held))
+    names = api.list_repo_files(repo_id, revision=held)
     config = Path(api.hf_hub_download(repo_id, "config.json", revision=held)) if "config.json" in names else None
     if others := foreign_names(names, config):
         raise FileExistsError(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from .batching import TokenizedTexts
+from .saved_folder import QUANTIZED_GRAPH
 from .tables import (
     BadRow,
     Batch,
@@ -64,7 +65,7 @@ def load_classifier(
 
 
 def has_quantized_graph(model: Union[str, Path]) -> bool:
-    return (Path(model) / "onnx" / "model_quantized.onnx").is_file()
+    return (Path(model) / QUANTIZED_GRAPH).is_file()
 
 
 def best_labels(classifier: Classifier, texts: list[str]) -> tuple[pa.Array, pa.Array]:

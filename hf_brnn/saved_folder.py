@@ -8,16 +8,17 @@ from typing import Any, Optional
 from safetensors import SafetensorError, safe_open
 
 WEIGHTS = "model.safetensors"
-GRAPHS = ("onnx/model.onnx", "onnx/model_quantized.onnx")
+QUANTIZED_GRAPH = "onnx/model_quantized.onnx"
+GRAPHS = ("onnx/model.onnx", QUANTIZED_GRAPH)
 SAVED_NAMES = {
     *GRAPHS,
+    WEIGHTS,
     "README.md",
     "config.json",
     "configuration_brnn.py",
     "curves.png",
     "handler.py",
     "metrics.json",
-    "model.safetensors",
     "modeling_brnn.py",
     "onnx",
     "reliability.png",
@@ -42,9 +43,7 @@ def check_saved_folder(folder: Path) -> None:
     FileNotFoundError: A part is missing.
     ValueError: It is the folder of another kind of model, holds a pickle, or its parts don't belong together.
     """
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
+    check_parts(folder, "config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS)
     pickles = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in PICKLE_SUFFIXES
     )
@@ -78,6 +77,15 @@ def check_saved_folder(folder: Path) -> None:
         raise ValueError(
             f"{folder}: config.json names {labels} labels, but the classifier of model.safetensors has {outputs}."
         )
+
+
+def check_parts(folder: Path, *names: str) -> None:
+    """Raises:
+    FileNotFoundError: One of these files is missing.
+    """
+    for name in names:
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
 
 
 def check_graph(graph: Path, folder: Path) -> None:
