@@ -119,6 +119,9 @@ class BrnnTrainingArguments(TrainingArguments):
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")
+        for name in ("seed", "data_seed"):
+            if (getattr(self, name) or 0) not in range(2**32):
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be between 0 and {2**32 - 1}.")
         if self.num_train_epochs <= 0:
             raise ValueError(f"num_train_epochs is {self.num_train_epochs}, but must be a positive number.")
         if self.early_stopping_patience is not None and self.early_stopping_patience < 0:

@@ -1,10 +1,10 @@
 """Training rows that are read anew in each epoch, so that memory holds a part of them at a time."""
 
+import hashlib
 import json
 import math
-import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Optional
@@ -81,10 +81,33 @@ class StreamSplits:
         key = text_key(text)
         if key in self.held_out:
             return None
-        share = zlib.crc32(key.encode(), self.seed) / 2**32
+        # Not the checksum that emoticons are restored by: a part would have all of them or none.
+        digest = hashlib.blake2b(f"{self.seed} {key}".encode(), digest_size=8).digest()
+        share = int.from_bytes(digest, "big") / 2**64
         if share < self.plan.test_limit:
             return "test"
         return "validation" if share < self.plan.validation_limit else "train"
+
+
+def deal_rows(
+    args: DataArguments, processes: int, order: Optional[Iterable[int]] = None
+) -> Iterator[tuple[LabelledRows, np.ndarray]]:
+    """Yields the rows of the source chunk by chunk, each with the processes that its rows go to. These take turns
+    within a file, and one after the other begins a file, so that neither blank lines nor small files leave one of them
+    without rows.
+
+    Args:
+        args: The source.
+        processes: Their number.
+        order: Order of the files; by default, that of `args`.
+    """
+    files = source_files(args)
+    places = range(len(files)) if order is None else order
+    for place, source in [(place, [files[place]]) for place in places] or [(0, [])]:
+        start = place
+        for chunk in read_rows(args, source):
+            yield chunk, np.arange(start, start + len(chunk)) % processes
+            start += len(chunk)
 
 
 class FirstPass:
@@ -114,7 +137,7 @@ class FirstPass:
             What `load_rows` raises.
             ValueError: No row is left to train on.
         """
-        for chunk in read_rows(self.args):
+        for chunk, processes in deal_rows(self.args, len(self.train_rows)):
             by_part: dict[Optional[str], list[int]] = {"train": []}
             for index, text in enumerate(chunk.texts):
                 by_part.setdefault(self.splits.part_of(text), []).append(index)
@@ -122,8 +145,7 @@ class FirstPass:
             by_part.pop(None, None)
             for name, indices in by_part.items():
                 self.held_out[name].extend(chunk.select(indices))  # type: ignore[index]
-            processes = np.array(chunk.numbers, dtype=np.int64)[train] % len(self.train_rows)
-            self.train_rows += np.bincount(processes, minlength=len(self.train_rows))
+            self.train_rows += np.bincount(processes[train], minlength=len(self.train_rows))
             self.classes.update(chunk.labels)
             self.rows.extend(
                 chunk if not self.rows else replace(chunk.select([]), bad_rows=chunk.bad_rows, neutral=chunk.neutral)
@@ -140,9 +162,9 @@ class StreamedTexts:
     """The training part of a stream, for the loader of a `Trainer`: batches are asked for by their place in an epoch,
     and the stream is read as far as that place.
 
-    A process reads the rows whose number, divided by the number of processes, leaves its index. It holds
-    `shuffle_buffer_size` of them at a time and batches them as `LengthGroupedSampler` does; the files come in random
-    order. Where a process has fewer rows than another, its last batches are filled with texts that no loss counts.
+    A process keeps the rows that `deal_rows` gives it. It holds `shuffle_buffer_size` of them at a time and batches
+    them as `LengthGroupedSampler` does; the files come in random order. Where a process has fewer rows than another,
+    its last batches are filled with texts that no loss counts.
 
     Args:
         args: The source.
@@ -231,14 +253,10 @@ class StreamedTexts:
             waiting = LabelledRows()
 
     def _read_chunks(self, epoch: int) -> Iterator[LabelledRows]:
-        files = source_files(self.args)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(files))
-        for chunk in read_rows(self.args, [files[index] for index in order]):
-            yield chunk.select(
-                index
-                for index, (number, text) in enumerate(zip(chunk.numbers, chunk.texts))
-                if number % self.processes == self.process_index and self.splits.part_of(text) == "train"
-            )
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(source_files(self.args)))
+        for chunk, processes in deal_rows(self.args, self.processes, order):
+            own = np.flatnonzero(processes == self.process_index).tolist()
+            yield chunk.select(index for index in own if self.splits.part_of(chunk.texts[index]) == "train")
 
 
 class StreamSampler:

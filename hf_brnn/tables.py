@@ -163,8 +163,8 @@ def _read_csv(path: Path, on_bad_row: OnBadRow, delimiter: str) -> Iterator[tupl
             except StopIteration:
                 return
             except csv.Error as error:
-                span = f"lines {number} to {reader.line_num} are" if reader.line_num > number else "the line is"
-                on_bad_row(BadRow(str(path), "line", number, f"broken quotes ({error}); {span} left out"))
+                span = f", up to line {reader.line_num}" if reader.line_num > number else ""
+                on_bad_row(BadRow(str(path), "line", number, f"broken quotes ({error}){span}"))
                 continue
             if not fields:
                 continue

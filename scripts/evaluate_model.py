@@ -55,6 +55,9 @@ def evaluate(argv: list[str]) -> Path:
     has_rows = data_args.data_files is not None or any(argument.startswith("--dataset_name") for argument in argv)
     if not has_rows and not args.behaviour:
         parser.error("name the rows to measure on: --data_files FILE, or --dataset_name; or ask for --behaviour")
+    folder = args.output_dir or Path("runs") / f"{model_name(args)}.evaluation"
+    if saved := [name for name in ("config.json", "model.safetensors") if (folder / name).exists()]:
+        raise ValueError(f"{folder} holds the {saved[0]} of a model: choose another --output_dir for the results.")
     scorer = TorchClassifier(args.model, args.batch_size, args.revision)
     if args.behaviour and len(scorer.class_names) != 2:
         raise ValueError(f"{args.model}: the checks are for two labels, negative and positive, but it has others.")
@@ -63,9 +66,6 @@ def evaluate(argv: list[str]) -> Path:
         raise ValueError(
             f"The classes are those of the model, {', '.join(scorer.class_names)}: leave out --class_names."
         )
-    folder = args.output_dir or Path("runs") / f"{model_name(args)}.evaluation"
-    if saved := [name for name in ("config.json", "model.safetensors") if (folder / name).exists()]:
-        raise ValueError(f"{folder} holds the {saved[0]} of a model: choose another --output_dir for the results.")
     folder.mkdir(parents=True, exist_ok=True)
     if has_rows:
         measure_rows(scorer, args, data_args, folder)

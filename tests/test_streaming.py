@@ -79,6 +79,15 @@ def test_emoticons_are_restored_in_every_epoch(shards):
         assert all(re.search("[:=]-? ?[()]|:d", text) for text in texts)
 
 
+def test_whether_a_text_is_for_training_says_nothing_of_its_emoticons(shards):
+    share = 0.3
+    args = arguments(shards, emoticon_share=share, split_seed=0, validation_size=0.3)
+    stream, _, tokenizer = open_stream(args)
+    texts = texts_of(read_epoch(stream, 0), tokenizer)
+    found = sum(bool(re.search("[:=]-? ?[()]|:d", text)) for text in texts) / len(texts)
+    assert share / 2 < found < 2 * share
+
+
 def test_an_epoch_has_each_training_row_once_in_an_order_of_its_own(shards):
     args = arguments(shards)
     stream, first_pass, tokenizer = open_stream(args)
@@ -115,6 +124,17 @@ def test_processes_read_each_row_once(shards, processes, buffer):
         assert share.total() - filled == first_pass.train_rows[stream.process_index]
     whole = Counter(texts_of(read_epoch(open_stream(arguments(shards))[0], 0), tokenizer))
     assert sum(found, Counter()) - Counter({"": sum(fillers)}) == whole
+
+
+def test_processes_share_rows_with_blank_lines_between_and_files_of_one_row(tmp_path):
+    for number in range(20):
+        (tmp_path / f"{number}.csv").write_text(f"label,text\n1,good {to_letters(number)}\n", encoding="utf-8")
+    lines = "\n\n".join(f"0,bad {to_letters(number)}" for number in range(40))
+    (tmp_path / "blank.csv").write_text(f"label,text\n{lines}\n", encoding="utf-8")
+    files = [str(tmp_path / "*.csv")]
+    args = DataArguments(data_files=files, streaming=True, validation_size=0, test_size=0)
+    _, first_pass, _ = open_stream(args, processes=2)
+    assert first_pass.train_rows.tolist() == [30, 30]
 
 
 def test_the_middle_of_an_epoch_is_the_same_without_what_came_before(shards):
@@ -161,9 +181,10 @@ def test_parts_have_about_their_sizes_and_no_text_in_common(shards, sizes):
 def test_texts_of_held_out_files_are_in_no_part(shards, tmp_path):
     held_out = pd.read_csv(shards / "d.csv")
     held_out.to_csv(tmp_path / "held_out.csv", index=False)
-    stream, first_pass, tokenizer = open_stream(arguments(shards, held_out_files=[str(tmp_path / "held_out.csv")]))
+    stream, first_pass, _ = open_stream(arguments(shards, held_out_files=[str(tmp_path / "held_out.csv")]))
     keys = set(map(text_key, held_out.text))
-    found = texts_of(read_epoch(stream, 0), tokenizer)
+    found = stream.rows_of_batches(0, 0, stream.steps).texts
+    assert len(found) == first_pass.sizes["train"]
     assert not keys & {text_key(text) for text in [*found, *first_pass.held_out["test"].texts]}
     assert first_pass.sizes.total() == sum(text_key(text) not in keys for text in load_rows(arguments(shards)).texts)
 
