@@ -8,12 +8,13 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from .configuration_brnn import BrnnConfig
+from .distinct_words import DistinctEmbedding
 from .modeling_brnn import BrnnPreTrainedModel
 
 NGRAM_SIZES = (3, 4, 5)
 
 
-class NgramEmbedding(nn.Embedding):
+class NgramEmbedding(DistinctEmbedding):
     """An embedding table whose rows are trained as a vector of the word's own plus the sum of the vectors of its
     character n-grams, divided by the square root of their number (in the manner of Bojanowski et al., 2017): rare words
     learn from words that are spelt alike.
@@ -45,11 +46,7 @@ class NgramEmbedding(nn.Embedding):
         self.register_buffer("lengths", lengths, persistent=False)
         self.register_buffer("scales", lengths.clamp(min=1).rsqrt()[:, None], persistent=False)
 
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Takes ids of any shape and returns their vectors in one more dimension."""
-        is_used = torch.zeros(self.num_embeddings, dtype=torch.bool, device=input_ids.device)
-        is_used.scatter_(0, input_ids.flatten(), True)
-        ids = is_used.nonzero()[:, 0]
+    def make_vectors(self, ids: torch.Tensor) -> torch.Tensor:
         lengths = self.lengths[ids]
         offsets = lengths.cumsum(0) - lengths
         total = int(lengths.sum())
@@ -57,9 +54,8 @@ class NgramEmbedding(nn.Embedding):
         ngram_ids = self.ngram_ids[firsts + torch.arange(total, device=ids.device)]
         sums = nn.functional.embedding_bag(ngram_ids, self.ngrams, offsets, mode="sum", sparse=self.sparse)
         # As every id is there once, a dense gradient needs no sorting.
-        own = super().forward(ids) if self.sparse else self.weight.index_select(0, ids)
-        vectors = own + sums * self.scales[ids]
-        return nn.functional.embedding(is_used.cumsum(0)[input_ids] - 1, vectors)
+        own = super().make_vectors(ids) if self.sparse else self.weight.index_select(0, ids)
+        return own + sums * self.scales[ids]
 
 
 def shared_ngrams(words: list[str]) -> tuple[int, list[list[int]]]:

@@ -27,11 +27,12 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
-from .arguments import BrnnTrainingArguments, ModelArguments
+from .arguments import BrnnTrainingArguments, ModelArguments, resolved_precision
 from .batching import MAX_BATCH_TOKENS, NO_LABEL, LengthGroupedSampler, TokenizedTexts
 from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
 from .cuda_graphs import GraphedClassifier
 from .data import DataArguments
+from .distinct_words import is_worthwhile, read_distinct_words
 from .metrics import TextClassificationMetrics
 from .modeling_brnn import BrnnForSequenceClassification
 from .ngrams import NgramEmbedding
@@ -85,6 +86,10 @@ class BrnnTrainer(Trainer):
         torch.manual_seed(self.args.seed + self.args.process_index)
         if self.args.adversarial_norm and self.args.n_gpu > 1:
             raise ValueError("adversarial_norm needs a process for each GPU: start with accelerate launch.")
+        needs_plain_model = self.args.adversarial_norm or self.args.gradient_checkpointing or self.args.torch_compile
+        precision = resolved_precision(self.args)
+        if not needs_plain_model and is_worthwhile(self.model, self.args.train_batch_size, precision):
+            read_distinct_words(self.model)
         optimizer_class, _ = self.get_optimizer_cls_and_kwargs(self.args)
         self._is_sparse = optimizer_class is RowSparseAdamW and self.args.device.type == "cpu"
         self.model.get_input_embeddings().sparse = self._is_sparse
@@ -109,7 +114,7 @@ class BrnnTrainer(Trainer):
             self.add_callback(FreedMemory())
         self._graphed: Optional[GraphedClassifier] = None
         is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
-        if is_alone and not (self.args.adversarial_norm or self.args.gradient_checkpointing or self.args.torch_compile):
+        if is_alone and not needs_plain_model:
             self._graphed = GraphedClassifier(self.model, self._autocast, self.args.train_batch_size)
 
     def _autocast(self) -> AbstractContextManager[None]:

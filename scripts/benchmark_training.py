@@ -24,6 +24,7 @@ from hf_brnn.arguments import Arguments, has_bf16, parse_arguments
 from hf_brnn.batching import LengthGroupedSampler, tokenize
 from hf_brnn.cuda_graphs import EAGER_BATCHES, GraphedClassifier
 from hf_brnn.data import DataArguments, load_rows, split_rows
+from hf_brnn.distinct_words import is_worthwhile, read_distinct_words
 from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
 from hf_brnn.preparation import prepare_data
 from hf_brnn.processor import FreedMemory, prepare_cpu
@@ -67,6 +68,7 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
     training_args.output_dir = str(folder / "run")
     prepare_cpu(training_args)
     data = prepare_data(data_args, training_args, folder / "data")
+    precision = "bf16" if training_args.bf16 else "fp32"
 
     def trainer() -> float:
         trained = build_trainer(model_args, data_args, training_args, data)
@@ -81,10 +83,12 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
 
     def bare_loop() -> float:
         model = build_model(model_args, data_args, training_args, data).to(DEVICE).train()
+        size = training_args.per_device_train_batch_size
+        if is_worthwhile(model, size, precision):
+            read_distinct_words(model)
         model.get_input_embeddings().sparse = IS_CPU
         optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
         clip = clip_grad_norm if IS_CPU else torch.nn.utils.clip_grad_norm_
-        size = training_args.per_device_train_batch_size
         sampler = LengthGroupedSampler(data.train.lengths, size, seed=42)
         pinned = DEVICE.type != "cpu"
         loader = DataLoader(data.train, size, sampler=sampler, collate_fn=collate, pin_memory=pinned)
@@ -104,7 +108,6 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
         sampler.set_epoch(1)
         return seconds(epoch)
 
-    precision = "bf16" if training_args.bf16 else "fp32"
     contestants = {
         f"hf-brnn, Trainer ({precision})": trainer,
         f"hf-brnn, a first epoch with what train() does before and after ({precision})": whole_training,
@@ -181,6 +184,8 @@ def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int)
     batch_shape = sizes.pop("batch_size"), sizes.pop("length")
     config = BrnnConfig(vocab_size=vocab_size, pooling="max_mean", **sizes)
     model = BrnnForSequenceClassification(config).to(DEVICE).train()
+    if is_worthwhile(model, batch_shape[0], "bf16" if has_bf16(IS_CPU) else "fp32"):
+        read_distinct_words(model)
     model.get_input_embeddings().sparse = is_sparse
     optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     batches = itertools.cycle(zipf_batches(vocab_size, 16, *batch_shape).to(DEVICE))
@@ -240,18 +245,19 @@ def floor_of_step(rounds: int) -> Table:
     """What the step computes and moves at least, against what the device computes and copies in a second when it does
     nothing else.
 
-    A recurrent layer of E inputs and H states multiplies 4 H (E + H) weights a token and direction, once forward and
-    twice backward. Moved are, for every parameter that the step changes, weight, gradient and two moments in and out
-    (float32); for every token, its embedding and the gradient of that (float32), the gates and states that the forward
-    pass keeps for the backward one (2 bytes each) and the gradients of the states (float32).
+    A recurrent layer of E inputs and H states multiplies, once forward and twice backward and in both directions, 4 H E
+    weights a distinct word and 4 H H weights a token. Moved are, for every parameter that the step changes, weight,
+    gradient and two moments in and out (float32); for every token, its embedding and the gradient of that (float32),
+    the gates and states that the forward pass keeps for the backward one (2 bytes each) and the gradients of the states
+    (float32).
     """
     size, length, inputs, states = STEP.values()
     tokens = size * length
     weights = 2 * 4 * states * (inputs + states)
-    operations = 3 * 2 * weights * tokens
-    words = len(zipf_batches(60_000, 1, size, length).unique()) if IS_CPU else 60_000
+    words = len(zipf_batches(60_000, 1, size, length).unique())
+    operations = 3 * 2 * 2 * 4 * states * (inputs * words + states * tokens)
     activations = tokens * (2 * 4 * inputs * 2 + 2 * (2 * 6 * states + 4 * states) * 2)
-    moved = 8 * 4 * (weights + words * inputs) + activations
+    moved = 8 * 4 * (weights + (words if IS_CPU else 60_000) * inputs) + activations
 
     dtype = torch.bfloat16 if has_bf16(DEVICE.type == "cpu") else torch.float32
     width = 2048 if DEVICE.type == "cpu" else 8192

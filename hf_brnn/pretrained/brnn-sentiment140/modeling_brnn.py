@@ -190,13 +190,17 @@ class BrnnLayer(nn.Module):
         self.num_channels = kept_channels(input_size, input_dropout)
         self.num_units = kept_channels(config.hidden_size, config.recurrent_dropout)
 
+    def draw(self, device: torch.device) -> tuple[Optional[torch.Tensor], Optional[torch.Tensor]]:
+        """The channels that a batch reads and the units that it has; None for all of them."""
+        if not self.training:
+            return None, None
+        rnn = self.forward_rnn
+        return draw(rnn.input_size, self.num_channels, device), draw(rnn.hidden_size, self.num_units, device)
+
     def forward(self, hidden_states: torch.Tensor, to_reversed: torch.Tensor) -> Directions:
         """Takes `(batch_size, sequence_length, input_size)` with the real tokens in front and the index that reverses
         them."""
-        channels = units = None
-        if self.training:
-            channels = draw(hidden_states.shape[-1], self.num_channels, hidden_states.device)
-            units = draw(self.forward_rnn.hidden_size, self.num_units, hidden_states.device)
+        channels, units = self.draw(hidden_states.device)
         if channels is not None:
             hidden_states = select_channels(hidden_states, channels)
         reversed_states = rearrange(hidden_states, to_reversed, to_reversed)
@@ -216,14 +220,7 @@ class BrnnLayer(nn.Module):
         has_cast = hidden_states.is_cuda and torch.is_autocast_enabled("cuda")
         if channels is None and units is None and not has_cast:
             return rnn(hidden_states)[0]
-        weights = [getattr(rnn, name) for name in RECURRENT_WEIGHTS]
-        if units is not None:
-            first_rows = torch.arange(0, len(weights[1]), rnn.hidden_size, device=units.device)
-            rows = (first_rows[:, None] + units).flatten()
-            weights = [weight.index_select(0, rows) for weight in weights]
-            weights[1] = select_channels(weights[1], units) * (rnn.hidden_size / len(units))
-        if channels is not None:
-            weights[0] = select_channels(weights[0], channels) * (rnn.input_size / len(channels))
+        weights = self.weights(rnn, channels, units)
         if hidden_states.is_cuda:
             # By itself, autocast on CUDA runs these kernels in float16, whatever its dtype is. They read one block.
             dtype = torch.get_autocast_dtype("cuda") if has_cast else hidden_states.dtype
@@ -234,6 +231,20 @@ class BrnnLayer(nn.Module):
         function = RECURRENT_FUNCTIONS[rnn.mode]
         with torch.autocast("cuda", enabled=False):
             return function(hidden_states, state, weights, True, 1, 0.0, self.training, False, True)[0]
+
+    def weights(
+        self, rnn: nn.RNNBase, channels: Optional[torch.Tensor], units: Optional[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """`RECURRENT_WEIGHTS` of these channels and units, scaled up to stand for all."""
+        weights = [getattr(rnn, name) for name in RECURRENT_WEIGHTS]
+        if units is not None:
+            first_rows = torch.arange(0, len(weights[1]), rnn.hidden_size, device=units.device)
+            rows = (first_rows[:, None] + units).flatten()
+            weights = [weight.index_select(0, rows) for weight in weights]
+            weights[1] = select_channels(weights[1], units) * (rnn.hidden_size / len(units))
+        if channels is not None:
+            weights[0] = select_channels(weights[0], channels) * (rnn.input_size / len(channels))
+        return weights
 
 
 def join(states: Directions, order: TokenOrder, hidden_size: int) -> torch.Tensor:
