@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl
 
-from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification, distinct_words
 from hf_brnn.arguments import Arguments, has_bf16, parse_arguments
 from hf_brnn.batching import LengthGroupedSampler, tokenize
 from hf_brnn.cuda_graphs import EAGER_BATCHES, GraphedClassifier
@@ -38,18 +38,23 @@ STEP = {"batch_size": 512, "length": 15, "embedding_size": 256, "hidden_size": 2
 if not IS_CPU:
     STEP |= {"batch_size": 2048, "embedding_size": 512, "hidden_size": 384}
 DISTILBERT_ROWS = 256
+DISTINCT_WORDS_SIZES = [(512, 384), (512, 128), (128, 160), (128, 128), (256, 64), (64, 384), (64, 128), (32, 64)]
 
 
 def training_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Table]]:
     step = "{batch_size} texts of {length} tokens, LSTM {hidden_size} over {embedding_size}, max-mean pooling"
     step = step.format(**STEP)
-    return {
+    tables = {
         f"One epoch of the training part, {(args.config or TUTORIAL).name}": lambda: one_epoch(args, folder),
         f"A training step: {step}": lambda: training_steps(args.rounds * 4),
         "Where the time of that step goes, 60,000 words": lambda: profile_of_step(args.rounds * 4),
         "That step against the least that this device could need": lambda: floor_of_step(args.rounds * 4),
         "The data path": lambda: data_path(args),
     }
+    if IS_CPU:
+        title = "A training step with each distinct word multiplied once"
+        tables[title] = lambda: distinct_words_steps(args.rounds * 4)
+    return tables
 
 
 def epoch_arguments(args: argparse.Namespace, of_training: list[str]) -> Arguments:
@@ -178,13 +183,18 @@ def zipf_batches(vocab_size: int, *shape: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).choice(words, shape, p=frequencies / frequencies.sum()))
 
 
-def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int) -> Callable[[], None]:
+def make_step(
+    vocab_size: int = 60_000, is_sparse: bool = IS_CPU, reads_distinct_words: bool | None = None, **config: int
+) -> Callable[[], None]:
     torch.manual_seed(0)
     sizes = STEP | config
     batch_shape = sizes.pop("batch_size"), sizes.pop("length")
     config = BrnnConfig(vocab_size=vocab_size, pooling="max_mean", **sizes)
     model = BrnnForSequenceClassification(config).to(DEVICE).train()
-    if is_worthwhile(model, batch_shape[0], "bf16" if has_bf16(IS_CPU) else "fp32"):
+    is_bf16 = has_bf16(IS_CPU) and reads_distinct_words is None
+    if reads_distinct_words is None:
+        reads_distinct_words = is_worthwhile(model, batch_shape[0], "bf16" if is_bf16 else "fp32")
+    if reads_distinct_words:
         read_distinct_words(model)
     model.get_input_embeddings().sparse = is_sparse
     optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
@@ -193,7 +203,7 @@ def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int)
     labels = torch.arange(batch_shape[0], device=DEVICE) % 2
 
     def autocast() -> torch.autocast:
-        return torch.autocast(DEVICE.type, torch.bfloat16, has_bf16(IS_CPU), cache_enabled=IS_CPU)
+        return torch.autocast(DEVICE.type, torch.bfloat16, is_bf16, cache_enabled=IS_CPU)
 
     classifier = model if IS_CPU else GraphedClassifier(model, autocast, batch_shape[0])
 
@@ -214,6 +224,21 @@ def make_step(vocab_size: int = 60_000, is_sparse: bool = IS_CPU, **config: int)
     if IS_CPU and FreedMemory.is_available():
         FreedMemory().on_step_end(None, None, TrainerControl())
     return step
+
+
+def distinct_words_steps(rounds: int) -> Table:
+    """Steps in float32, over 4,000 words, beside those with torch's LSTM; also of sizes for which that stays."""
+    rows: Table = []
+    min_size, distinct_words.MIN_SIZE = distinct_words.MIN_SIZE, 0
+    for texts, units in DISTINCT_WORDS_SIZES:
+        sizes = {"batch_size": texts, "hidden_size": units}
+        steps = {reads: make_step(4_000, reads_distinct_words=reads, **sizes) for reads in (True, False)}
+        ours, theirs = in_turn(steps, rounds).values()
+        row = {"texts": texts, "units": units}
+        row |= {"milliseconds": statistics.median(ours) * 1e3, "torch's LSTM": statistics.median(theirs) * 1e3}
+        rows.append(row | {"times torch's": ratio(ours, theirs)})
+    distinct_words.MIN_SIZE = min_size
+    return rows
 
 
 def profile_of_step(steps: int) -> Table:

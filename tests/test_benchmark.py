@@ -34,8 +34,10 @@ def run_benchmark(folder, name, *arguments):
 
 
 def test_the_training_benchmark_measures_an_epoch_a_step_and_its_floor(tmp_path):
-    tables = run_benchmark(tmp_path, "train", "--tables", "One epoch", "least", "Where the time", "data path")
-    epoch, shares, floor, data_path = tables.values()
+    tables = run_benchmark(
+        tmp_path, "train", "--tables", "One epoch", "least", "Where the time", "data path", "distinct"
+    )
+    epoch, shares, floor, data_path, distinct_words = tables.values()
     assert [row["what"].startswith("hf-brnn") for row in epoch] == [True] * 3
     assert epoch[0]["times ours, a row"] == 1
     assert all(row["fastest"] <= row["seconds"] <= row["slowest"] for row in epoch)
@@ -56,6 +58,7 @@ def test_the_training_benchmark_measures_an_epoch_a_step_and_its_floor(tmp_path)
     )
     assert step["times the higher"] > 1
     assert [row["texts"] for row in data_path] == [2000, 2000]
+    assert all(0.1 < row["times torch's"] < 10 for row in distinct_words)
 
 
 def test_the_training_benchmark_takes_a_recipe_and_the_arguments_of_a_training(tmp_path):

@@ -192,8 +192,13 @@ def test_a_process_that_is_killed_ends_the_launches_of_both_machines(tmp_path):
 
 
 def launch_failing(tmp_path, failure, *arguments):
+    """A training that will fail, once it has come to its data: what a busy machine takes to start isn't timed."""
     arguments = (*SHORT, "--output_dir", tmp_path / "run", *arguments)
-    return launch(tmp_path, "--num_processes", 2, "tests/fail_in_training.py", failure, *arguments)
+    failing = launch(tmp_path, "--num_processes", 2, "tests/fail_in_training.py", failure, *arguments)
+    while "Tokenizing" not in failing.stderr:
+        assert failing.process.poll() is None, failing.stderr
+        time.sleep(0.1)
+    return failing
 
 
 def test_a_process_that_raises_ends_the_launch_with_its_traceback(tmp_path):
