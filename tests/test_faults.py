@@ -606,6 +606,8 @@ def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
         (["--per_device_train_batch_size", "0"], "per_device_train_batch_size is 0"),
         (["--num_train_epochs", "0"], "num_train_epochs is 0"),
         (["--early_stopping_patience", "-1"], "early_stopping_patience is -1"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--data_seed", "4294967296"], "data_seed is 4294967296"),
     ],
 )
 def test_wrong_arguments_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch, signals, arguments, message):
