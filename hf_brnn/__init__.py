@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .auto import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
+    from .model.auto import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
 
 __version__ = "0.1.0"
 __all__ = ["PRETRAINED", "BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
@@ -26,6 +26,6 @@ PRETRAINED_FOLDER = Path(__file__).parent / "pretrained" / "brnn-sentiment140"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import auto
+    from .model import auto
 
     return getattr(auto, name)

@@ -16,8 +16,8 @@ import yaml
 from huggingface_hub import metadata_load
 
 import hf_brnn
-from hf_brnn.prediction import has_quantized_graph, load_classifier
-from hf_brnn.saved_folder import UNNOTICED_NAMES, check_nothing_else, check_saved_folder
+from hf_brnn.hub.layout import UNNOTICED_NAMES, check_nothing_else, check_saved_folder
+from hf_brnn.inference.score_files import has_quantized_graph, load_classifier
 
 REQUIREMENTS = ("numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm")
 APP = '''\
@@ -25,7 +25,7 @@ APP = '''\
 
 from pathlib import Path
 
-from hf_brnn.demo import launch
+from hf_brnn.apps.demo import launch
 
 launch(Path(__file__).parent / "model", {name!r})
 '''
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     try:
         check_saved_folder(folder)
         if args.space is None:
-            from hf_brnn.demo import launch  # gradio takes seconds to load, and nothing else here needs it
+            from hf_brnn.apps.demo import launch  # gradio takes seconds to load, and nothing else here needs it
 
             launch(folder, folder.name)
         else:

@@ -18,13 +18,13 @@ import pandas as pd
 import pyarrow as pa
 from transformers import HfArgumentParser
 
-from hf_brnn.behaviour import behaviour_table
-from hf_brnn.data import DataArguments, load_rows
-from hf_brnn.metrics import TextClassificationMetrics
-from hf_brnn.plots import plot_confusion_matrix, plot_reliability
-from hf_brnn.saving import write_json
-from hf_brnn.scoring import TorchClassifier
-from hf_brnn.tables import table_writer
+from hf_brnn.data.files import table_writer
+from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.evaluation.checklist import behaviour_table
+from hf_brnn.evaluation.metrics import TextClassificationMetrics
+from hf_brnn.evaluation.plots import plot_confusion_matrix, plot_reliability
+from hf_brnn.hub.save import write_json
+from hf_brnn.inference.classifier import TorchClassifier
 
 
 @dataclass

@@ -8,9 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, export_onnx, name_weights, quantize_onnx
-from hf_brnn.saved_folder import check_saved_folder
-from hf_brnn.scoring import load_model
+from hf_brnn.hub.layout import check_saved_folder
+from hf_brnn.inference.classifier import load_model
+from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, export_onnx, name_weights, quantize_onnx
 
 
 def main(argv: list[str]) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hf_brnn.prediction import best_labels, load_classifier, score_file
-from hf_brnn.tables import BadRow, BadRowsError
+from hf_brnn.data.files import BadRow, BadRowsError
+from hf_brnn.inference.score_files import best_labels, load_classifier, score_file
 
 logger = logging.getLogger("predict")
 
@@ -90,7 +90,7 @@ def score_rows(args: argparse.Namespace) -> None:
 
 def score_with_ray(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     try:
-        from hf_brnn.distributed import score_folder
+        from hf_brnn.inference.ray import score_folder
     except ModuleNotFoundError as error:
         parser.error(f'--engine ray needs {error.name}: pip install -c constraints.txt -e ".[onnx,ray]"')
     scored, left_out = score_folder(

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hf_brnn.hub import PUSH_ERRORS, explain_push_error, push_folder, pushed_files
+from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, push_folder, pushed_files
 
 
 def main(argv: list[str]) -> None:

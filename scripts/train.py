@@ -17,9 +17,13 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
-from hf_brnn.arguments import Arguments, parse_arguments
-from hf_brnn.calibration import fit_temperature, fold_temperature
-from hf_brnn.checkpoints import (
+from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
+from hf_brnn.hub.layout import check_output_folder
+from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push_folder
+from hf_brnn.hub.save import TrainingReport, save_folder
+from hf_brnn.training.arguments import Arguments, parse_arguments
+from hf_brnn.training.callbacks import StopOnSignal, Stopped
+from hf_brnn.training.checkpoints import (
     DATA_FOLDER,
     check_model,
     check_vocabulary,
@@ -28,14 +32,18 @@ from hf_brnn.checkpoints import (
     remove_checkpoints,
     run_lock,
 )
-from hf_brnn.hub import PUSH_ERRORS, explain_push_error, prepare_repository, push_folder
-from hf_brnn.interruption import StopOnSignal, Stopped
-from hf_brnn.ngrams import fold_ngrams
-from hf_brnn.preparation import PreparedData, prepare_data
-from hf_brnn.processor import assumed_watts, describe_processor, prepare_cpu
-from hf_brnn.saved_folder import check_output_folder
-from hf_brnn.saving import TrainingReport, save_folder
-from hf_brnn.training import BrnnTrainer, NonFiniteError, RunError, build_trainer, epoch_history, kept_epoch, measure
+from hf_brnn.training.device import assumed_watts, describe_processor, prepare_cpu
+from hf_brnn.training.ngram_embedding import fold_ngrams
+from hf_brnn.training.prepare import PreparedData, prepare_data
+from hf_brnn.training.trainer import (
+    BrnnTrainer,
+    NonFiniteError,
+    RunError,
+    build_trainer,
+    epoch_history,
+    kept_epoch,
+    measure,
+)
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 

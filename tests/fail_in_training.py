@@ -17,8 +17,8 @@ from pathlib import Path
 
 from torch.distributed.distributed_c10d import _set_pg_timeout
 
-from hf_brnn import preparation
-from hf_brnn.training import BrnnTrainer
+from hf_brnn.training import prepare as preparation
+from hf_brnn.training.trainer import BrnnTrainer
 
 TRAIN = Path(__file__).parent.parent / "scripts" / "train.py"
 

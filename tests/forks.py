@@ -11,9 +11,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 IMPORTS = [
-    "hf_brnn.calibration",
-    "hf_brnn.saving",
-    "hf_brnn.training",
+    "hf_brnn.evaluation.calibration",
+    "hf_brnn.hub.save",
+    "hf_brnn.training.trainer",
     "torch.distributed.elastic.multiprocessing.errors",
 ]
 

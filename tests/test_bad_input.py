@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, pipeline
 
 from hf_brnn import PRETRAINED, PRETRAINED_FOLDER
-from hf_brnn.data import DataArguments, load_rows
-from hf_brnn.onnx import OnnxClassifier
-from hf_brnn.prediction import score_file
-from hf_brnn.tables import read_batches, table_writer
+from hf_brnn.data.files import read_batches, table_writer
+from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.inference.score_files import score_file
+from hf_brnn.onnx.export import OnnxClassifier
 
 many = settings(derandomize=True, deadline=None, max_examples=int(os.environ.get("BAD_INPUT_EXAMPLES", 200)))
 
@@ -415,7 +415,7 @@ def test_what_is_no_text_is_named(classifier):
 
 def test_long_lines_of_marks_are_tokenized_in_seconds():
     code = """
-from hf_brnn.tokenization import new_tokenizer
+from hf_brnn.model.tokenization_brnn import new_tokenizer
 tokenizer = new_tokenizer()
 for text in ("a." * 500_000, "so happy " * 100_000, "e\u0301" * 500_000):
     tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))

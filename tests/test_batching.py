@@ -2,9 +2,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from hf_brnn.batching import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts, tokenize
-from hf_brnn.tokenization import train_tokenizer
-from hf_brnn.training import collate
+from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts, tokenize
+from hf_brnn.model.tokenization_brnn import train_tokenizer
+from hf_brnn.training.trainer import collate
 
 TEXTS = ["a b c", "", "b", "c c a b zzz", "a a"]
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 from conftest import run_python
 
-from hf_brnn.behaviour import behaviour_table, checks
+from hf_brnn.evaluation.checklist import behaviour_table, checks
 
 
 def one_hot(labels):

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.calibration import fit_temperature, fold_temperature
-from hf_brnn.metrics import expected_calibration_error
-from hf_brnn.training import probabilities_of
+from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
+from hf_brnn.evaluation.metrics import expected_calibration_error
+from hf_brnn.training.trainer import probabilities_of
 
 
 def drawn_rows(rows, temperature):

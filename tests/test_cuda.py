@@ -11,11 +11,11 @@ import torch
 from test_modeling import CELLS, make_batch, make_model
 from transformers import AutoModelForSequenceClassification, TrainerCallback
 
-from hf_brnn import cuda_graphs
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.cuda_graphs import GraphedClassifier
-from hf_brnn.preparation import prepare_data
-from hf_brnn.training import build_trainer
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.speed import cuda_graphs
+from hf_brnn.training.speed.cuda_graphs import GraphedClassifier
+from hf_brnn.training.trainer import build_trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

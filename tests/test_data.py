@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from hf_brnn.data import (
+from hf_brnn.data.files import BadRowsError
+from hf_brnn.data.source import (
     HUB_DATASET,
     DataArguments,
     LabelledRows,
@@ -16,7 +17,6 @@ from hf_brnn.data import (
     split_rows,
     text_key,
 )
-from hf_brnn.tables import BadRowsError
 
 ORIGINAL = '"0","1","d","q","u","bad caf\xe9"\n"2","2","d","q","u","neutral"\n"4","3","d","q","u","good, really"\n'
 

@@ -21,7 +21,7 @@ from huggingface_hub import metadata_load
 from playwright.sync_api import expect
 
 from hf_brnn import PRETRAINED_FOLDER
-from hf_brnn.onnx import OnnxClassifier
+from hf_brnn.onnx.export import OnnxClassifier
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import pytest
 import torch
 from conftest import REPOSITORY, SHORT
 
-from hf_brnn import BrnnConfig, BrnnForSequenceClassification, distinct_words
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.distinct_words import DistinctWordsLayer, WordLSTM, read_distinct_words
-from hf_brnn.ngrams import NgramEmbedding, fold_ngrams
-from hf_brnn.preparation import prepare_data
-from hf_brnn.tokenization import train_tokenizer
-from hf_brnn.training import build_trainer
+from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.model.tokenization_brnn import train_tokenizer
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.ngram_embedding import NgramEmbedding, fold_ngrams
+from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.speed import deduplicated_lstm as distinct_words
+from hf_brnn.training.speed.deduplicated_lstm import DistinctWordsLayer, WordLSTM, read_distinct_words
+from hf_brnn.training.trainer import build_trainer
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.data import DataArguments
-from hf_brnn.emoticons import EMOTICONS, restore_emoticons
-from hf_brnn.preparation import prepare_data
+from hf_brnn.data.augmentation import EMOTICONS, restore_emoticons
+from hf_brnn.data.source import DataArguments
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.prepare import prepare_data
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 

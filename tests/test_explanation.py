@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from hf_brnn import PRETRAINED_FOLDER
-from hf_brnn.data import DataArguments, load_rows
-from hf_brnn.explanation import explain
-from hf_brnn.onnx import OnnxClassifier
-from hf_brnn.scoring import TorchClassifier
+from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.inference.explain import explain
+from hf_brnn.onnx.export import OnnxClassifier
 
 TEXT = "I do not recommend this product"
 

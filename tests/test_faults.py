@@ -23,9 +23,11 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.batching import TokenizedTexts
-from hf_brnn.checkpoints import (
+from hf_brnn.data.dataset import TokenizedTexts
+from hf_brnn.data.source import SAMPLE_FILE
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.callbacks import StopOnSignal, Stopped
+from hf_brnn.training.checkpoints import (
     DATA_FOLDER,
     check_model,
     checkpoint_to_resume,
@@ -33,11 +35,9 @@ from hf_brnn.checkpoints import (
     find_problem,
     remove_checkpoints,
 )
-from hf_brnn.data import SAMPLE_FILE
-from hf_brnn.interruption import StopOnSignal, Stopped
-from hf_brnn.ngrams import NgramEmbedding
-from hf_brnn.preparation import prepare_data
-from hf_brnn.training import NonFiniteError, RunError, build_trainer
+from hf_brnn.training.ngram_embedding import NgramEmbedding
+from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.trainer import NonFiniteError, RunError, build_trainer
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from hf_brnn.metrics import TextClassificationMetrics, expected_calibration_error
+from hf_brnn.evaluation.metrics import TextClassificationMetrics, expected_calibration_error
 
 
 def make_predictions(num_labels, rows=500):

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
-from hf_brnn.modeling_brnn import kept_channels
+from hf_brnn.model.modeling_brnn import kept_channels
 
 CELLS = [("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
 

@@ -7,9 +7,9 @@ from conftest import SHORT, train
 from safetensors.torch import load_file
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.ngrams import NgramEmbedding, fold_ngrams, shared_ngrams
-from hf_brnn.optimization import RowSparseAdamW
-from hf_brnn.tokenization import train_tokenizer
+from hf_brnn.model.tokenization_brnn import train_tokenizer
+from hf_brnn.training.ngram_embedding import NgramEmbedding, fold_ngrams, shared_ngrams
+from hf_brnn.training.speed.sparse_adamw import RowSparseAdamW
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.batching import TokenizedTexts
-from hf_brnn.data import DataArguments, load_rows
-from hf_brnn.onnx import OnnxClassifier, export_onnx
-from hf_brnn.prediction import load_classifier
-from hf_brnn.scoring import TorchClassifier
+from hf_brnn.data.dataset import TokenizedTexts
+from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.inference.score_files import load_classifier
+from hf_brnn.onnx.export import OnnxClassifier, export_onnx
 
 TEXTS = [*load_rows(DataArguments()).texts, "", " \u200b", "word " * 2000]
 
@@ -143,7 +143,7 @@ def test_the_classifier_needs_neither_torch_nor_transformers(exported_folder, tm
 import sys
 for name in ("torch", "transformers", "datasets", "pandas", "sklearn"):
     sys.modules[name] = None
-from hf_brnn.onnx import OnnxClassifier
+from hf_brnn.onnx.export import OnnxClassifier
 classifier = OnnxClassifier({str(exported_folder)!r})
 probabilities = classifier(["so happy, love it", "worst day ever", ""])
 print([classifier.class_names[index] for index in probabilities.argmax(axis=1)[:2]])

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from hf_brnn.optimization import RowSparseAdamW, clip_grad_norm
+from hf_brnn.training.speed.sparse_adamw import RowSparseAdamW, clip_grad_norm
 
 
 def make_pair():

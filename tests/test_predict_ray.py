@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY, run_python
 
-from hf_brnn.distributed import score_folder
+from hf_brnn.inference.ray import score_folder
 
 MODEL = REPOSITORY / "hf_brnn" / "pretrained" / "brnn-sentiment140"
 SHARD_ROWS = 1500

@@ -6,10 +6,10 @@ from conftest import run_python
 from huggingface_hub import ModelCard
 
 from hf_brnn import PRETRAINED
-from hf_brnn.behaviour import NEUTRAL, behaviour_table
-from hf_brnn.hub import pushed_files
-from hf_brnn.onnx import OnnxClassifier
-from hf_brnn.scoring import TorchClassifier
+from hf_brnn.evaluation.checklist import NEUTRAL, behaviour_table
+from hf_brnn.hub.push import pushed_files
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.onnx.export import OnnxClassifier
 
 USE = """
 import hf_brnn

@@ -16,8 +16,8 @@ from conftest import REPOSITORY, SHORT
 from forks import run_together
 from safetensors.torch import load_file
 
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.checkpoints import find_problem
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.checkpoints import find_problem
 
 ACCELERATE = REPOSITORY / "configs" / "accelerate"
 

@@ -11,10 +11,10 @@ from test_saving import make_report
 from transformers import PreTrainedTokenizerFast
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.saved_folder import check_saved_folder
-from hf_brnn.saving import save_folder
-from hf_brnn.scoring import TorchClassifier
-from hf_brnn.tokenization import train_tokenizer
+from hf_brnn.hub.layout import check_saved_folder
+from hf_brnn.hub.save import save_folder
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.model.tokenization_brnn import train_tokenizer
 
 PULL = """
 import json, sys

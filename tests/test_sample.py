@@ -1,7 +1,7 @@
 import re
 from itertools import combinations
 
-from hf_brnn.data import DataArguments, load_rows
+from hf_brnn.data.source import DataArguments, load_rows
 
 ROWS = load_rows(DataArguments())
 

@@ -10,8 +10,8 @@ from huggingface_hub import ModelCard
 from safetensors import safe_open
 from transformers import pipeline
 
-from hf_brnn.hub import pushed_files
-from hf_brnn.saved_folder import check_output_folder
+from hf_brnn.hub.layout import check_output_folder
+from hf_brnn.hub.push import pushed_files
 
 
 def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):

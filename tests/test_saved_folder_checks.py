@@ -8,9 +8,9 @@ import pytest
 from conftest import REPOSITORY, run_python
 from safetensors.torch import load_file, save_file
 
-from hf_brnn.onnx import OnnxClassifier
-from hf_brnn.saved_folder import check_saved_folder
-from hf_brnn.scoring import TorchClassifier
+from hf_brnn.hub.layout import check_saved_folder
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.onnx.export import OnnxClassifier
 
 
 class Opened:

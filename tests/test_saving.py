@@ -11,11 +11,11 @@ from conftest import run_python
 from safetensors.torch import load_file
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.emoticons import OTHER_LABEL_SHARE
-from hf_brnn.saved_folder import check_output_folder
-from hf_brnn.saving import TrainingReport, add_peers, build_card, replacing, save_folder
-from hf_brnn.tokenization import train_tokenizer
-from hf_brnn.training import Measured
+from hf_brnn.data.augmentation import OTHER_LABEL_SHARE
+from hf_brnn.hub.layout import check_output_folder
+from hf_brnn.hub.save import TrainingReport, add_peers, build_card, replacing, save_folder
+from hf_brnn.model.tokenization_brnn import train_tokenizer
+from hf_brnn.training.trainer import Measured
 
 METRICS = {
     "rows": 9,
@@ -99,7 +99,7 @@ def test_a_process_killed_while_it_saves_leaves_the_earlier_folder_whole(tmp_pat
     code = f"""
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import hf_brnn.saving, test_saving
+import hf_brnn.hub.save, test_saving
 from pathlib import Path
 hf_brnn.saving.plot_curves = lambda *args: (print("saving", flush=True), time.sleep(60))
 test_saving.save(Path({str(folder)!r}), 2)

@@ -14,7 +14,7 @@ from forks import run_in_fork
 from transformers import pipeline
 
 from hf_brnn import PRETRAINED_FOLDER
-from hf_brnn.plots import plot_confusion_matrix
+from hf_brnn.evaluation.plots import plot_confusion_matrix
 
 TEXTS = ["so happy today", "", "worst day ever, 'quoted' \"twice\"", "word " * 3000, "two\nlines 😀", "0012"]
 

@@ -12,10 +12,10 @@ from conftest import REPOSITORY, run_python, train
 from forks import run_together
 from hub_server import Repository
 
-from hf_brnn.batching import NO_LABEL
-from hf_brnn.data import DataArguments, load_rows, text_key
-from hf_brnn.streaming import FirstPass, StreamedTexts, StreamPlan, StreamSampler, StreamSplits
-from hf_brnn.tokenization import train_tokenizer
+from hf_brnn.data.dataset import NO_LABEL
+from hf_brnn.data.source import DataArguments, load_rows, text_key
+from hf_brnn.data.streaming import FirstPass, StreamedTexts, StreamPlan, StreamSampler, StreamSplits
+from hf_brnn.model.tokenization_brnn import train_tokenizer
 
 ROWS = 3_000
 
@@ -287,7 +287,7 @@ def test_a_data_set_on_the_hub_is_streamed_and_pinned(server, tmp_path):
     pinned = repository.add_commit("main", "first", files | {"README.md": b""})
     repository.add_commit("main", "second", {"data/train-00000-of-00001.parquet": rows[:100].to_parquet()})
     read = f"""
-from hf_brnn.data import DataArguments, read_rows
+from hf_brnn.data.source import DataArguments, read_rows
 for streaming in (True, False):
     for revision in ({pinned!r}, None):
         args = DataArguments("alice/tweets", dataset_revision=revision, streaming=streaming)

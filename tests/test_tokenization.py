@@ -3,7 +3,7 @@ import json
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from hf_brnn.tokenization import new_tokenizer, save_tokenizer, train_tokenizer
+from hf_brnn.model.tokenization_brnn import new_tokenizer, save_tokenizer, train_tokenizer
 
 
 def words(text):

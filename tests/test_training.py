@@ -18,14 +18,15 @@ from conftest import REPOSITORY, SHORT, run_python, train
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hf_brnn import modeling_brnn, training
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.batching import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts
-from hf_brnn.data import load_rows, split_rows
-from hf_brnn.preparation import prepare_data
-from hf_brnn.processor import FreedMemory, describe_processor
-from hf_brnn.scoring import TorchClassifier
-from hf_brnn.training import MAX_TOKENS_AT_ONCE, STEPS_AT_ONCE, build_trainer, collate, epoch_history
+from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthGroupedSampler, TokenizedTexts
+from hf_brnn.data.source import load_rows, split_rows
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.model import modeling_brnn
+from hf_brnn.training import trainer as training
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.device import FreedMemory, describe_processor
+from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.trainer import MAX_TOKENS_AT_ONCE, STEPS_AT_ONCE, build_trainer, collate, epoch_history
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 
@@ -104,8 +105,8 @@ def test_there_are_no_more_threads_than_cores_that_the_process_may_use(tmp_path)
     code = f"""
 import os
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-from hf_brnn.arguments import BrnnTrainingArguments
-from hf_brnn.processor import describe_processor, prepare_cpu
+from hf_brnn.training.arguments import BrnnTrainingArguments
+from hf_brnn.training.device import describe_processor, prepare_cpu
 training_args = BrnnTrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True)
 prepare_cpu(training_args)
 print(describe_processor(training_args))
@@ -119,7 +120,7 @@ def test_a_step_has_the_memory_of_the_step_before_up_to_a_limit():
 import resource
 import torch
 from transformers import TrainerControl
-from hf_brnn import processor
+from hf_brnn.training import device as processor
 
 def page_faults_of_a_step():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

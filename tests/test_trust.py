@@ -8,7 +8,7 @@ import pytest
 from conftest import REPOSITORY, run_python, start_training, train
 from test_faults import checkpoints_of, wait_for_checkpoints
 
-from hf_brnn.data import SAMPLE_FILE
+from hf_brnn.data.source import SAMPLE_FILE
 
 SHORT = ("--num_train_epochs", 2, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
 

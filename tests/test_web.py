@@ -14,10 +14,10 @@ from conftest import REPOSITORY
 from playwright.sync_api import expect
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.data import DataArguments, load_rows
-from hf_brnn.onnx import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx
-from hf_brnn.scoring import TorchClassifier
-from hf_brnn.tokenization import save_tokenizer, train_tokenizer
+from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.model.tokenization_brnn import save_tokenizer, train_tokenizer
+from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx
 
 WEB = REPOSITORY / "web"
 TIMEOUT_MS = 120_000

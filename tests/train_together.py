@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from hf_brnn import training
-from hf_brnn.arguments import parse_arguments
-from hf_brnn.batching import TokenizedTexts
-from hf_brnn.preparation import prepare_data
-from hf_brnn.processor import prepare_cpu
-from hf_brnn.training import build_trainer, collate
+from hf_brnn.data.dataset import TokenizedTexts
+from hf_brnn.training import trainer as training
+from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.device import prepare_cpu
+from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.trainer import build_trainer, collate
 
 QUICKSTART = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 STEP_SIZE = 64

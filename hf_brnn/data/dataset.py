@@ -1,0 +1,179 @@
+"""Tokenized texts as flat arrays, and batches of texts of like length made from them by array operations."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer
+from tqdm import tqdm
+
+from .files import has_surrogates, shorten
+
+TOKENIZE_CHUNK = 20_000
+NO_LABEL = -100
+# Tokens that a batch of texts holds at most, padding included: 128 texts of 512 tokens.
+MAX_BATCH_TOKENS = 128 * 512
+
+
+class TokenizedTexts:
+    """Token ids and labels of many texts: a data set for a `DataLoader`, which asks `__getitems__` for a whole batch.
+
+    Args:
+        token_ids: `(tokens,)` int32 ids of all texts, one after the other.
+        offsets: `(texts + 1,)` int64; text i is `token_ids[offsets[i]:offsets[i + 1]]`.
+        labels: `(texts,)` int64 class ids, or None.
+        pad_token_id: Id that fills a batch's shorter rows.
+    """
+
+    def __init__(
+        self, token_ids: np.ndarray, offsets: np.ndarray, labels: Optional[np.ndarray], pad_token_id: int
+    ) -> None:
+        self.token_ids = token_ids
+        self.offsets = offsets
+        self.labels = labels
+        self.pad_token_id = pad_token_id
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`(texts,)` number of tokens."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return self.batch(np.array([index]))
+
+    def __getitems__(self, indices: list[int]) -> dict[str, np.ndarray]:
+        return self.batch(np.asarray(indices))
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns `input_ids` and `attention_mask` `(len(rows), longest length)` and, if there are any, `labels`
+        `(len(rows),)`, all int64; a batch of texts without tokens has one column of padding. A row of -1 is no text: it
+        has no tokens and the label -100, which the loss leaves out."""
+        starts = self.offsets[rows, None]
+        lengths = self.offsets[rows + 1, None] - starts
+        positions = np.arange(max(lengths.max(), 1))
+        mask = positions < lengths
+        if mask.any():
+            # Positions of padding may lie behind the last token.
+            token_ids = self.token_ids.take(starts + positions, mode="clip")
+            input_ids = np.where(mask, token_ids, np.int64(self.pad_token_id))
+        else:
+            input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
+        batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
+        if self.labels is not None:
+            batch["labels"] = np.full(len(rows), NO_LABEL)
+            batch["labels"][rows >= 0] = self.labels[rows[rows >= 0]]
+        return batch
+
+    def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Row numbers of batches, from the shortest texts to the longest; a batch of long texts holds fewer than
+        `batch_size` where it would pass `MAX_BATCH_TOKENS`."""
+        order = np.argsort(self.lengths, kind="stable")
+        while len(order):
+            tokens = self.lengths[order[:batch_size]] * np.arange(1, len(order[:batch_size]) + 1)
+            size = max(int((tokens <= MAX_BATCH_TOKENS).sum()), 1)
+            yield order[:size]
+            order = order[size:]
+
+    def cut(self, max_length: int) -> "TokenizedTexts":
+        """The same texts, each cut to `max_length` tokens."""
+        positions = np.arange(len(self.token_ids)) - np.repeat(self.offsets[:-1], self.lengths)
+        offsets = np.concatenate(([0], np.minimum(self.lengths, max_length))).cumsum()
+        return TokenizedTexts(self.token_ids[positions < max_length], offsets, self.labels, self.pad_token_id)
+
+    def save(self, path: Path) -> None:
+        """Writes an Arrow file that `load` maps into memory."""
+        token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
+        batch = pa.record_batch({"input_ids": token_lists, "labels": pa.array(self.labels)})
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
+            writer.write_batch(batch)
+
+    @classmethod
+    def load(cls, path: Path, pad_token_id: int) -> "TokenizedTexts":
+        batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+        input_ids = batch["input_ids"]
+        return cls(input_ids.values.to_numpy(), input_ids.offsets.to_numpy(), batch["labels"].to_numpy(), pad_token_id)
+
+
+def tokenize(
+    texts: list[str],
+    tokenizer: Tokenizer,
+    pad_token_id: int,
+    labels: Optional[list[int]] = None,
+    show_progress: bool = False,
+) -> TokenizedTexts:
+    """Token ids of all of `texts`, from a tokenizer that neither pads nor truncates.
+
+    Raises:
+        TypeError: `texts` is a string, or one of them is none.
+        ValueError: One holds half of a surrogate pair.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"{shorten(texts)} is a text, not a list of texts.")
+    pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
+    with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
+        for start in range(0, len(texts), TOKENIZE_CHUNK):
+            chunk = texts[start : start + TOKENIZE_CHUNK]
+            if set(map(type, chunk)) != {str}:
+                # The tokenizer takes a pair for one text.
+                _check_texts(chunk, start)
+            try:
+                ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
+            except TypeError:
+                _check_texts(chunk, start)
+                raise
+            lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
+            pieces.append(np.fromiter(chain.from_iterable(ids), np.int32, lengths[-1].sum()))
+            progress.update(len(chunk))
+    return TokenizedTexts(
+        token_ids=np.concatenate(pieces),
+        offsets=np.cumsum(np.concatenate(lengths)),
+        labels=None if labels is None else np.asarray(labels, dtype=np.int64),
+        pad_token_id=pad_token_id,
+    )
+
+
+def _check_texts(texts: list[str], start: int) -> None:
+    """Says which text the tokenizer refused: its own message does not."""
+    for index, text in enumerate(texts, start):
+        if not isinstance(text, str):
+            raise TypeError(f"The text at index {index} is {shorten(text)}, not a string.")
+        if has_surrogates(text):
+            raise ValueError(
+                f"The text at index {index} holds half of a surrogate pair, which is no character: {shorten(text)}."
+            )
+
+
+class LengthGroupedSampler:
+    """Shuffles texts so that each run of `batch_size` holds texts of like length.
+
+    The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.
+    Shuffled texts are sorted by length and cut into batches, which are shuffled in turn. Some texts, of any length,
+    that make no full batch come last, filled up with -1 if `fill` is set: several processes that share it need equal
+    parts.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, fill: bool = False) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.fillers = -len(lengths) % batch_size if fill else 0
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths) + self.fillers
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        rest, order = np.split(rng.permutation(len(self.lengths)), [len(self.lengths) % self.batch_size])
+        order = order[np.argsort(self.lengths[order], kind="stable")]
+        batches = rng.permutation(order.reshape(-1, self.batch_size))
+        return iter(np.concatenate((batches.reshape(-1), rest, np.full(self.fillers, -1))).tolist())

@@ -1,0 +1,221 @@
+"""Scoring of a folder of parquet shards with Ray Data, on one machine or a cluster.
+
+A shard is the unit of work: Ray Data hands the shards' names to a pool of actors, gives a shard again to another actor
+when one dies, and each finished shard lies under the same name in the output folder. What lies there is finished, so
+that a second start leaves it alone. (`Dataset.write_parquet` spreads a shard over files with names of its own, and its
+checkpoints need a column of unique ids, all of which they keep in memory.)
+"""
+
+import logging
+import os
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Optional
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+import ray.data
+from pyarrow import fs
+
+from ..data.files import BadRow, BadRowsError, OnBadRow, check_names, read_parquet
+from ..onnx.export import OnnxClassifier
+from .score_files import NEW_FIELDS, check_columns, score_batches
+
+logger = logging.getLogger(__name__)
+
+UNFINISHED = ".unfinished"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder in any file system that pyarrow knows."""
+
+    filesystem: fs.FileSystem
+    path: str
+
+    @classmethod
+    def open(cls, name: str) -> "Folder":
+        """Takes a path, or a URI such as `s3://bucket/folder`."""
+        filesystem, path = fs.FileSystem.from_uri(name if "://" in name else Path(name).resolve().as_uri())
+        return cls(filesystem, path.rstrip("/"))
+
+    def file(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def names(self, suffix: str) -> list[str]:
+        """Files with that suffix, also in folders within, as sorted paths relative to the folder. Names that begin with
+        a dot or an underscore don't count: they are what writers of parquet folders leave beside the data."""
+        files = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True, recursive=True))
+        names = [file.path[len(self.path) + 1 :] for file in files if file.is_file and file.path.endswith(suffix)]
+        return sorted(name for name in names if not any(part[0] in "._" for part in PurePosixPath(name).parts))
+
+
+class ShardScorer:
+    """An actor of the pool: scores one shard after another on one core, a batch of rows at a time."""
+
+    def __init__(
+        self,
+        model: Path,
+        batch_size: Optional[int],
+        text_column: str,
+        skip_bad_rows: bool,
+        source: Folder,
+        target: Folder,
+    ) -> None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        self.classifier = OnnxClassifier(model, batch_size=batch_size, num_threads=1)
+        self.text_column = text_column
+        self.skip_bad_rows = skip_bad_rows
+        self.source = source
+        self.target = target
+
+    def __call__(self, row: dict[str, str]) -> dict[str, Any]:
+        """Returns the number of rows scored and the rows that can't be used. Without `skip_bad_rows` the first of these
+        ends the shard, and nothing is written."""
+        bad_rows: list[BadRow] = []
+
+        def on_bad_row(bad_row: BadRow) -> None:
+            bad_rows.append(bad_row)
+            if not self.skip_bad_rows:
+                raise BadRowsError(bad_rows)
+
+        try:
+            scored = self._score(row["shard"], on_bad_row)
+        except BadRowsError:  # told as data: Ray keeps no more of an exception than its text
+            scored = 0
+        return row | {"scored": scored, "bad_rows": [asdict(bad_row) for bad_row in bad_rows]}
+
+    def _score(self, shard: str, on_bad_row: OnBadRow) -> int:
+        source, unfinished = self.source.file(shard), self.target.file(f"{shard}.{uuid.uuid4().hex}{UNFINISHED}")
+        schema = read_metadata(self.source, shard).schema.to_arrow_schema()
+        for field in NEW_FIELDS:
+            schema = schema.append(field)
+        self.target.filesystem.create_dir(str(PurePosixPath(unfinished).parent), recursive=True)
+        scored = 0
+        with pq.ParquetWriter(unfinished, schema, filesystem=self.target.filesystem) as writer:
+            batches = read_parquet(source, on_bad_row, filesystem=self.source.filesystem)
+            for table in score_batches(self.classifier, source, batches, self.text_column, on_bad_row):
+                writer.write_table(table)
+                scored += len(table)
+        self.target.filesystem.move(unfinished, self.target.file(shard))
+        return scored
+
+
+def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
+    """Raises:
+    ValueError: The file is not a readable parquet file.
+    """
+    path = folder.file(shard)
+    try:
+        return pq.read_metadata(path, filesystem=folder.filesystem)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
+
+
+def count_rows(folder: Folder, shard: str, text_column: str) -> int:
+    """Raises:
+    ValueError: The file is not a readable parquet file, has no text column, already a label or score, or two columns of
+        one name.
+    """
+    metadata = read_metadata(folder, shard)
+    names = metadata.schema.to_arrow_schema().names
+    check_names(f"{folder.file(shard)}: the schema", names)
+    check_columns(folder.file(shard), names, text_column)
+    return metadata.num_rows
+
+
+def delete_unfinished(target: Folder) -> None:
+    """Deletes what workers left that were stopped in the middle of a shard."""
+    for name in target.names(UNFINISHED):
+        if re.search(rf"\.[0-9a-f]{{32}}{re.escape(UNFINISHED)}$", name):
+            target.filesystem.delete_file(target.file(name))
+
+
+def score_folder(
+    model: Path,
+    input_folder: str,
+    output_folder: str,
+    text_column: str = "text",
+    batch_size: Optional[int] = None,
+    skip_bad_rows: bool = False,
+    workers: Optional[int] = None,
+) -> tuple[int, int]:
+    """Scores each parquet file of a folder, those in folders within too, into one of the same name in another folder.
+    Shards that are finished there stay as they are.
+
+    Runs on the cluster that the environment variable RAY_ADDRESS names, else on one of this machine alone.
+
+    Args:
+        model: A saved folder with ONNX graphs, under the same path on every machine.
+        input_folder: A path that every machine sees, or a URI of a file system that pyarrow knows (s3, gs, abfs).
+        output_folder: The same, for the output.
+        text_column: The column of texts.
+        batch_size: Number of texts that a worker scores at once; by default as `OnnxClassifier` has it.
+        skip_bad_rows: Whether to log and leave out rows that can't be used.
+        workers: Number of workers, one core each; by default all cores of the cluster.
+
+    Returns:
+        The number of rows scored and of rows left out by this call.
+
+    Raises:
+        BadRowsError: A row can't be used and `skip_bad_rows` is off; shards that were finished before stay.
+        FileNotFoundError: There is no such model, or no parquet file in the input folder.
+        ValueError: A file is no parquet file, has no text column or already a label or score; or the output folder lies
+            in the input folder.
+    """
+    source, target = Folder.open(input_folder), Folder.open(output_folder)
+    if f"{target.path}/".startswith(f"{source.path}/"):
+        raise ValueError(f"{output_folder}: the output folder can't lie in the input folder {input_folder}.")
+    shards = source.names(".parquet")
+    if not shards:
+        raise FileNotFoundError(f"{input_folder}: no folder with .parquet files.")
+    OnnxClassifier(model, batch_size=batch_size)
+
+    target.filesystem.create_dir(target.path, recursive=True)
+    delete_unfinished(target)
+    finished = set(target.names(".parquet"))
+    waiting = [shard for shard in shards if shard not in finished]
+    logger.info("%d of %d shards are finished already: %s", len(shards) - len(waiting), len(shards), output_folder)
+    with ThreadPoolExecutor() as pool:
+        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column), waiting))
+    if not waiting:
+        return 0, 0
+
+    connect()
+    dataset = ray.data.from_items([{"shard": shard} for shard in waiting], override_num_blocks=len(waiting)).map(
+        ShardScorer,
+        fn_constructor_args=(model, batch_size, text_column, skip_bad_rows, source, target),
+        compute=ray.data.ActorPoolStrategy(
+            size=min(workers or int(ray.cluster_resources()["CPU"]), len(waiting)), max_tasks_in_flight_per_actor=1
+        ),
+        num_cpus=1,
+    )
+    scored = left_out = 0
+    for number, result in enumerate(dataset.iter_rows(), 1):
+        bad_rows = [BadRow(**bad_row) for bad_row in result["bad_rows"]]
+        if bad_rows and not skip_bad_rows:
+            raise BadRowsError(bad_rows)
+        for bad_row in bad_rows:
+            logger.warning("Left out %s", bad_row)
+        scored += result["scored"]
+        left_out += len(bad_rows)
+        logger.info("%d of %d shards, %s of %s rows", number, len(waiting), f"{scored + left_out:,}", f"{rows:,}")
+    delete_unfinished(target)
+    return scored, left_out
+
+
+def connect() -> None:
+    """Joins the cluster of RAY_ADDRESS or starts one, and sets what Ray Data waits for and tries again."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(include_dashboard=False, ignore_reinit_error=True)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # Ray Data gives up after half an hour without a result, which a large shard may take.
+    context.execution_no_progress_timeout_s = -1
+    # Storage that is out of reach for a moment; Ray Data itself sees to workers that die.
+    context.retried_map_errors = list(context.retried_io_errors)
+    context.max_map_retries = 3

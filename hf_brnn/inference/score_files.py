@@ -1,0 +1,146 @@
+"""The classifier of a saved folder, whatever runs it, and files of texts that it scores."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Optional, Protocol, Union
+
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from ..data.dataset import TokenizedTexts
+from ..data.files import (
+    BadRow,
+    Batch,
+    OnBadRow,
+    column_values,
+    list_names,
+    read_batches,
+    shorten,
+    table_writer,
+    take_rows,
+)
+from ..hub.layout import QUANTIZED_GRAPH
+
+NEW_FIELDS = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
+
+
+class Classifier(Protocol):
+    """What `OnnxClassifier` and `TorchClassifier` have in common."""
+
+    class_names: list[str]
+    tokenizer: Tokenizer
+    pad_token_id: int
+
+    def __call__(self, texts: list[str]) -> np.ndarray: ...
+
+    def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray: ...
+
+
+def load_classifier(
+    model: Union[str, Path], batch_size: Optional[int] = None, revision: Optional[str] = None
+) -> Classifier:
+    """A saved folder's int8 graph, without torch, where it has one; else the folder, or that revision of the model on
+    the Hub, in torch.
+
+    Raises:
+        OSError: There is no such folder or model.
+        ValueError: It does not give one label of several, or `revision` is given with a folder.
+    """
+    if revision is not None and Path(model).is_dir():
+        raise ValueError(f"{model} is a folder here; a revision is of a model on the Hub.")
+    if has_quantized_graph(model):
+        try:
+            from ..onnx.export import OnnxClassifier
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"{model} holds an int8 graph, and {error.name} is not installed: pip install 'hf-brnn[onnx]', or "
+                "remove the folder onnx there."
+            ) from error
+
+        return OnnxClassifier(Path(model), batch_size=batch_size)
+    from .classifier import TorchClassifier
+
+    return TorchClassifier(model, batch_size, revision)
+
+
+def has_quantized_graph(model: Union[str, Path]) -> bool:
+    return (Path(model) / QUANTIZED_GRAPH).is_file()
+
+
+def best_labels(classifier: Classifier, texts: list[str]) -> tuple[pa.Array, pa.Array]:
+    """The most probable label of each text, and its probability."""
+    probabilities = classifier(texts)
+    labels = pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1).astype(np.int32), classifier.class_names)
+    return labels.cast(pa.string()), pa.array(probabilities.max(axis=1))
+
+
+def score_file(
+    classifier: Classifier,
+    source: Path,
+    target: Path,
+    text_column: str,
+    on_bad_row: OnBadRow,
+    on_scored: Callable[[int], object],
+) -> int:
+    """Writes the rows of `source` with label and score to `target`, a batch at a time and in their order.
+
+    Args:
+        classifier: What scores the texts.
+        source: A file that `read_batches` reads.
+        target: A file that `table_writer` writes.
+        text_column: The column that holds the texts.
+        on_bad_row: Called for each row that can't be read or holds no text; the row is then left out.
+        on_scored: Called with the number of rows of each batch that is written.
+
+    Returns:
+        The number of rows that were scored.
+
+    Raises:
+        ValueError: There is no row or no text column, or the rows already have a label or score.
+    """
+    scored = 0
+    with table_writer(target) as writer:
+        for table in score_batches(classifier, str(source), read_batches(source, on_bad_row), text_column, on_bad_row):
+            writer.write(table)
+            scored += len(table)
+            on_scored(len(table))
+        if not scored:
+            raise ValueError(f"{source}: no row to score.")
+    return scored
+
+
+def score_batches(
+    classifier: Classifier, source: str, batches: Iterable[Batch], text_column: str, on_bad_row: OnBadRow
+) -> Iterator[pa.Table]:
+    """Yields the rows of each batch of the file `source` with columns label and score, in their order.
+
+    A row whose field is no text goes to `on_bad_row` and is left out.
+
+    Raises:
+        ValueError: There is no text column, or the rows already have a label or score.
+    """
+    for batch in batches:
+        table = batch.table
+        check_columns(source, table.column_names, text_column)
+        texts = column_values(source, table, text_column)
+        for number, text in zip(batch.numbers, texts):
+            if not isinstance(text, str):
+                on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {shorten(text)}, not a text"))
+        kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
+        if len(kept) < len(texts):
+            table, texts = take_rows(table, kept), [texts[index] for index in kept]
+        for field, column in zip(NEW_FIELDS, best_labels(classifier, texts)):
+            table = table.append_column(field, column)
+        yield table
+
+
+def check_columns(source: str, names: list[str], text_column: str) -> None:
+    """Raises:
+    ValueError: There is no text column, or the rows already have a label or score.
+    """
+    if text_column not in names:
+        raise ValueError(f"{source}: no column {text_column!r} among {list_names(names)}.")
+    taken = [field.name for field in NEW_FIELDS if field.name in names]
+    if taken:
+        raise ValueError(f"{source}: already has a column {', '.join(taken)}, which the output would repeat.")

@@ -1,0 +1,520 @@
+"""The trainer of the classifiers, what it measures, and the curves of a training."""
+
+import math
+import shutil
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from accelerate.utils import AutocastKwargs, gather_object
+from safetensors import SafetensorError
+from torch.utils.data import DataLoader
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
+
+from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthGroupedSampler, TokenizedTexts
+from ..data.source import DataArguments
+from ..data.streaming import StreamedTexts, StreamSampler
+from ..evaluation.metrics import TextClassificationMetrics
+from ..evaluation.plots import plot_curves
+from ..model.modeling_brnn import BrnnForSequenceClassification
+from .arguments import BrnnTrainingArguments, ModelArguments, resolved_precision
+from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
+from .device import FreedMemory
+from .ngram_embedding import NgramEmbedding
+from .prepare import TRAIN_ROWS, PreparedData, places_of, seed_of_order
+from .speed.cuda_graphs import GraphedClassifier
+from .speed.deduplicated_lstm import is_worthwhile, read_distinct_words
+from .speed.sparse_adamw import RowSparseAdamW, clip_grad_norm
+
+# What takes as long for many steps as for one is done for so many at once.
+STEPS_AT_ONCE = 50
+# Tokens, padding included, that a step on a CPU reads at once: 256 texts of 32 tokens.
+MAX_TOKENS_AT_ONCE = 2**13
+
+
+def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+class NonFiniteError(FloatingPointError):
+    """A training whose loss or weights are no finite numbers."""
+
+
+class RunError(ValueError):
+    """Arguments that turn out not to fit the rows or the checkpoint when the training is under way."""
+
+
+class LostProcessError(Exception):
+    """Another process of the training ended."""
+
+
+class SamplerEpoch(TrainerCallback):
+    """Tells the sampler its epoch. accelerate does, but not where several processes resume within an epoch."""
+
+    def __init__(self, sampler: Union[LengthGroupedSampler, StreamSampler]) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.sampler.set_epoch(int(state.epoch or 0))
+
+
+class BrnnTrainer(Trainer):
+    """A `Trainer` that batches texts of like length, logs the training accuracy beside the training loss, and on CPUs
+    updates only the embeddings of the words in the batch."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(data_collator=collate, compute_loss_func=self._mean_loss, **kwargs)
+        # Trainer seeds all processes alike; each needs its own dropout masks.
+        torch.manual_seed(self.args.seed + self.args.process_index)
+        if self.args.adversarial_norm and self.args.n_gpu > 1:
+            raise ValueError("adversarial_norm needs a process for each GPU: start with accelerate launch.")
+        needs_plain_model = self.args.adversarial_norm or self.args.gradient_checkpointing or self.args.torch_compile
+        precision = resolved_precision(self.args)
+        if not needs_plain_model and is_worthwhile(self.model, self.args.train_batch_size, precision):
+            read_distinct_words(self.model)
+        optimizer_class, _ = self.get_optimizer_cls_and_kwargs(self.args)
+        self._is_sparse = optimizer_class is RowSparseAdamW and self.args.device.type == "cpu"
+        self.model.get_input_embeddings().sparse = self._is_sparse
+        # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
+        self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
+        self._dense_parameters = self.model.num_parameters(exclude_embeddings=True)
+        self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
+        # Not yet looked at: number of the step and its loss; logits and labels.
+        self._losses: list[tuple[int, torch.Tensor]] = []
+        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._checks_each_loss = self.args.device.type == "cpu" and self.args.world_size == 1
+        self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+        self._sampler: Union[LengthGroupedSampler, StreamSampler]
+        if isinstance(self.train_dataset, StreamedTexts):
+            self._sampler = StreamSampler(len(self.train_dataset))
+        else:
+            self._sampler = LengthGroupedSampler(
+                self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
+            )
+        self.add_callback(SamplerEpoch(self._sampler))
+        if FreedMemory.is_available():
+            self.add_callback(FreedMemory())
+        self._graphed: Optional[GraphedClassifier] = None
+        is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
+        if is_alone and not needs_plain_model:
+            self._graphed = GraphedClassifier(self.model, self._autocast, self.args.train_batch_size)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return self.accelerator.autocast(AutocastKwargs(cache_enabled=False))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
+        return self._sampler
+
+    def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
+        return np.argsort(eval_dataset.lengths, kind="stable").tolist()
+
+    def _get_dataloader(self, dataset: Any, description: str, batch_size: int, *args: Any, **kwargs: Any) -> DataLoader:
+        """Texts to evaluate on are whole, however long: where a batch of the longest would pass `MAX_BATCH_TOKENS`,
+        batches are smaller."""
+        if not kwargs.get("is_training"):
+            batch_size = min(batch_size, max(1, MAX_BATCH_TOKENS // max(1, int(dataset.lengths.max()))))
+        return super()._get_dataloader(dataset, description, batch_size, *args, **kwargs)
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args: TrainingArguments, model: Optional[PreTrainedModel] = None) -> Any:
+        optimizer_class, kwargs = Trainer.get_optimizer_cls_and_kwargs(args, model)
+        return (RowSparseAdamW if optimizer_class is torch.optim.AdamW else optimizer_class), kwargs
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        if self._is_sparse:
+            return clip_grad_norm(model.parameters(), self.args.max_grad_norm)
+        return super()._clip_grad_norm(model)
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Optional[torch.Tensor] = None) -> Any:
+        """The norm that clipping found; where nothing is clipped, no step takes the time to find it."""
+        return None if grad_norm is None else super()._get_grad_norm(model, grad_norm)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains, and takes the progress bar off the screen also where an error ends it: the error is the last line.
+
+        Raises:
+            NonFiniteError: The loss of a step or the weights at the end are no finite numbers.
+        """
+        try:
+            output = super().train(*args, **kwargs)
+            self._check_finite()
+            return output
+        finally:
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, ProgressCallback) and callback.training_bar is not None:
+                    callback.training_bar.close()
+
+    def _init_training_state(
+        self, max_steps: int, steps_per_epoch: int, epochs: int, checkpoint: Optional[str], trial: Any
+    ) -> tuple[int, int]:
+        """Gives the epochs that a checkpoint has behind it and the batches of its last one, as Trainer does. Early
+        stopping goes on counting where it was, and a training that had come to its end takes no further step."""
+        place = super()._init_training_state(max_steps, steps_per_epoch, epochs, checkpoint, trial)
+        if checkpoint is None:
+            return place
+        if abs(self.state.epoch * steps_per_epoch - self.state.global_step) > 1:
+            raise RunError(
+                f"{checkpoint} stands at epoch {self.state.epoch:.3g} after {self.state.global_step} steps, where an "
+                f"epoch now has {steps_per_epoch}: resume with the batch size and the gradient_accumulation_steps it "
+                "began with."
+            )
+        self._find_best_checkpoint(checkpoint)
+        is_over = self.state.global_step >= max_steps
+        for stopping in self.callback_handler.callbacks:
+            if isinstance(stopping, EarlyStoppingCallback):
+                saved = self.state.stateful_callbacks.setdefault(type(stopping).__name__, stopping.state())
+                stopping.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
+                is_over |= stopping.early_stopping_patience_counter >= stopping.early_stopping_patience
+        return (epochs, 0) if is_over else place
+
+    def _find_best_checkpoint(self, checkpoint: str) -> None:
+        """The best checkpoint is the one beside the others, also where their folder was moved. If it is gone, of which
+        Trainer warns, the best of those to come is chosen."""
+        best = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+        saved = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME)).best_model_checkpoint
+        if saved and best.is_dir():
+            self.state.best_model_checkpoint = str(best)
+        elif saved and self.state.best_model_checkpoint is None:
+            self.state.best_metric = self.state.best_global_step = None
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Raises:
+        NonFiniteError: The loss of this step, on GPUs and several processes of one of the last 50, is no number.
+        """
+        *parts, last_part = self._parts(inputs)
+        with self.accelerator.no_sync(model):
+            losses = [self._backward(model, part, num_items_in_batch) for part in parts]
+        loss = sum(losses, self._backward(model, last_part, num_items_in_batch))
+        self._losses.append((self.state.global_step, loss))
+        is_bad = self._checks_each_loss and not math.isfinite(loss)
+        if is_bad or self.state.global_step % STEPS_AT_ONCE == 0:
+            self._check_loss()
+        return loss
+
+    def _parts(self, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        """A batch in parts of like size, one after the other, each as long as its own longest text: the gradients of a
+        mean over rows add up, and a step needs no more memory than `MAX_TOKENS_AT_ONCE` do. A GPU is given whole
+        batches."""
+        rows, length = inputs["input_ids"].shape
+        most = max(1, MAX_TOKENS_AT_ONCE // length) if self.args.device.type == "cpu" else rows
+        size = math.ceil(rows / math.ceil(rows / most))
+        if size == rows:
+            return [inputs]
+        parts = [dict(zip(inputs, part)) for part in zip(*(values.split(size) for values in inputs.values()))]
+        for part in parts:
+            longest = max(1, int(part["attention_mask"].sum(1).max()))
+            part |= {name: part[name][:, :longest] for name in ("input_ids", "attention_mask")}
+        return parts
+
+    def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
+        if self.args.adversarial_norm:
+            return self._adversarial_step(model, inputs, num_items_in_batch)
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
+        """As in Trainer, which counts the parameters anew in every step."""
+        return 6 * inputs["input_ids"].numel() * self._dense_parameters
+
+    def _check_loss(self) -> None:
+        """All processes together: where one has no number, the others have none a step later."""
+        bad_steps = []
+        if self._losses:
+            steps, losses = zip(*self._losses)
+            self._losses.clear()
+            are_finite = torch.stack(losses).isfinite().tolist()
+            bad_steps = [step for step, is_finite in zip(steps, are_finite) if not is_finite]
+        first = torch.tensor([min(bad_steps, default=-1)], device=self.args.device)
+        firsts = self.accelerator.gather(first)
+        if (firsts >= 0).any():
+            step = int(firsts[firsts >= 0].min())
+            raise NonFiniteError(f"The loss of step {step + 1} is no finite number. {self._places_of_step(step)}")
+
+    def _check_finite(self) -> None:
+        self._check_loss()
+        # The extremes are NaN where a value is, and need no memory.
+        parameters = [parameter for parameter in self.model.parameters() if parameter.numel()]
+        extremes = torch.stack([torch.stack(parameter.aminmax()) for parameter in parameters])
+        if not extremes.isfinite().all():
+            step = self.state.global_step
+            raise NonFiniteError(f"Step {step} made weights infinite. {self._places_of_step(step - 1)}")
+
+    def _places_of_step(self, step: int) -> str:
+        """Where the rows of a step, those of all processes, come from: file, line or row."""
+        epoch, step = divmod(step, math.ceil(len(self._sampler) / self._step_size))
+        if isinstance(self.train_dataset, StreamedTexts):
+            batches = self.args.gradient_accumulation_steps
+            rows = self.train_dataset.rows_of_batches(epoch, step * batches, (step + 1) * batches)
+            places = pd.concat(gather_object([places_of(rows).to_pandas()]))
+        else:
+            self._sampler.set_epoch(epoch)
+            indices = [row for row in list(self._sampler)[step * self._step_size :][: self._step_size] if row >= 0]
+            table = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS)
+            places = table.take(indices).to_pandas()
+        numbers = places.groupby("source", observed=True).number
+        return "Its rows: " + "; ".join(f"{source} {', '.join(map(str, part))}" for source, part in numbers) + "."
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Returns when all processes have saved theirs: what is written last, trainer_state.json, is of a whole one."""
+        super()._save_rng_state(output_dir)
+        try:
+            self.accelerator.wait_for_everyone()
+        except RuntimeError as error:
+            raise LostProcessError(f"Another process ended before {output_dir} was saved.") from error
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Saves a checkpoint of finite weights, whole or not at all; only then are earlier ones removed."""
+        self._check_finite()
+        checkpoint = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                # A pickle of all arguments, a token among them; nothing reads it.
+                (checkpoint / TRAINING_ARGS_NAME).unlink()
+                sync_to_disk(checkpoint)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            if self.args.should_save:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+            free = shutil.disk_usage(self.args.output_dir).free
+            raise OSError(
+                f"{checkpoint} could not be saved ({error}; {free / 1e6:.1f} MB are free on its disk). Earlier ones "
+                "are whole: mend that, then go on with --resume_from_checkpoint."
+            ) from error
+        finally:
+            self.args.save_total_limit = limit
+        if self.args.should_save:
+            rotate_checkpoints(self.args.output_dir, limit, self.state.best_model_checkpoint)
+
+    def _adversarial_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
+        """A step that adds the gradient of the loss on adversarial embeddings (Miyato et al., 2017, equation 5;
+        embeddings are not normalized): those of a text are moved by the 2-norm `adversarial_norm` along the gradient
+        of its own loss and read under the same dropout masks."""
+        embeddings = self.accelerator.unwrap_model(model).get_input_embeddings()
+        seen: list[torch.Tensor] = []
+
+        def keep_gradient(module: Any, arguments: Any, output: torch.Tensor) -> None:
+            output.retain_grad()
+            seen.append(output)
+
+        devices = [] if self.args.device.type == "cpu" else [self.args.device]
+        with (
+            torch.random.fork_rng(devices, device_type=self.args.device.type),
+            embeddings.register_forward_hook(keep_gradient),
+            self.accelerator.no_sync(model),
+        ):
+            loss = super().training_step(model, inputs, num_items_in_batch)
+        gradient = seen[0].grad
+        norms = torch.linalg.vector_norm(gradient, dim=(1, 2), keepdim=True)
+        perturbation = self.args.adversarial_norm * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny)
+        with embeddings.register_forward_hook(lambda module, arguments, output: output + perturbation):
+            with self.compute_loss_context_manager():
+                adversarial_loss = super().compute_loss(
+                    model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
+                )
+            self.accelerator.backward(adversarial_loss)
+        return loss
+
+    def _mean_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+        """The part that these rows have in the mean over the rows that all processes read in this step. With several
+        GPUs in one process, Trainer gives that number of rows once for each and multiplies the result."""
+        total = torch.nn.functional.cross_entropy(
+            outputs["logits"], labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        )
+        return total / num_items_in_batch.sum()
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+        labels = inputs["labels"]
+        is_training = model.training
+        called = self._graphed if self._graphed and is_training else model
+        loss, outputs = super().compute_loss(called, inputs, return_outputs=True, **kwargs)
+        if is_training:
+            self._outputs.append((outputs["logits"].detach(), labels))
+            if len(self._outputs) == STEPS_AT_ONCE:
+                self._count()
+        return (loss, outputs) if return_outputs else loss
+
+    def _count(self) -> None:
+        """Counts the rows of training and those of them that are classified correctly."""
+        if self._outputs:
+            logits, labels = (torch.cat(parts) for parts in zip(*self._outputs))
+            self._outputs.clear()
+            is_correct = logits.argmax(dim=-1) == labels
+            self._counts += torch.stack((is_correct, labels != NO_LABEL)).sum(dim=1)
+
+    def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
+        if "loss" in logs:
+            self._count()
+            correct, seen = self.accelerator.reduce(self._counts).tolist()
+            logs["accuracy"] = correct / seen
+            self._counts.zero_()
+        super().log(logs, start_time)
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: Optional[bool] = None,
+        ignore_keys: Optional[list[str]] = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Gives the rows back in the order of the data set, not of their lengths. The loss is the mean over its rows,
+        of which Trainer counts some twice where they don't fill the last batches.
+
+        Raises:
+            NonFiniteError: It is an evaluation within a training whose loss or weights are no finite numbers.
+            RunError: The metric that chooses the best epoch is undefined.
+        """
+        if self.is_in_train:
+            self._check_finite()
+        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        if output.predictions is None:
+            return output
+        to_rows = np.argsort(self._get_eval_sampler(dataloader.dataset))
+        predictions = output.predictions[to_rows]
+        labels = None if output.label_ids is None else output.label_ids[to_rows]
+        if labels is not None:
+            output.metrics[f"{metric_key_prefix}_loss"] = cross_entropy(predictions, labels)
+        if self.is_in_train:
+            self._check_chosen(output.metrics)
+        return output._replace(predictions=predictions, label_ids=labels)
+
+    def _check_chosen(self, metrics: dict[str, float]) -> None:
+        chooses = self.args.load_best_model_at_end or self.args.early_stopping_patience is not None
+        name = self.args.metric_for_best_model
+        if chooses and name and math.isnan(metrics[f"eval_{name.removeprefix('eval_')}"]):
+            raise RunError(
+                f"{name} is undefined on the rows that choose the best epoch, as they don't hold every label: choose "
+                "another --metric_for_best_model."
+            )
+
+
+class CurvesCallback(TrainerCallback):
+    """Draws the curves anew after each evaluation."""
+
+    def __init__(self, path: Path, evaluated: str) -> None:
+        self.path = path
+        self.evaluated = evaluated
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).float().softmax(dim=-1).numpy()
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
+
+
+def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """The metrics of `TextClassificationMetrics` from logits `(rows, num_labels)`."""
+    probabilities = probabilities_of(np.asarray(prediction.predictions))
+    return TextClassificationMetrics().compute(predictions=probabilities, references=prediction.label_ids)
+
+
+class Measured(NamedTuple):
+    """What the final model gives for a held-out part.
+
+    Attributes:
+        labels: `(rows,)` class ids.
+        probabilities: `(rows, num_labels)`.
+        metrics: `rows`, `loss` (cross entropy) and the metrics of `TextClassificationMetrics`.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    metrics: dict[str, float]
+
+
+def measure(logits: np.ndarray, labels: np.ndarray) -> Measured:
+    """Measures `(rows, num_labels)` logits against `(rows,)` class ids."""
+    loss = cross_entropy(logits, labels)
+    metrics = compute_metrics(EvalPrediction(predictions=logits, label_ids=labels))
+    return Measured(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
+
+
+def build_model(
+    model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
+) -> BrnnForSequenceClassification:
+    """A model to train on the prepared data, from the training's seed.
+
+    Raises:
+        ValueError: A value of the model is out of range.
+    """
+    torch.manual_seed(training_args.seed)
+    config = model_args.to_config(len(data.tokenizer), data_args.class_names)
+    model = BrnnForSequenceClassification(config)
+    if training_args.ngram_embeddings:
+        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
+    return model
+
+
+def build_trainer(
+    model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
+) -> BrnnTrainer:
+    """A trainer over the prepared data. Without a validation part, the test part is evaluated each epoch.
+
+    Raises:
+        ValueError: The best checkpoint or the moment to stop would be chosen on the test part, a value of the model is
+            out of range, or adversarial training has several GPUs in one process.
+    """
+    evaluated = "validation" if "validation" in data.held_out else "test"
+    if evaluated not in data.held_out and training_args.eval_strategy != "no":
+        raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
+    patience = training_args.early_stopping_patience
+    if patience is not None and training_args.eval_strategy == "no":
+        raise ValueError("early_stopping_patience needs evaluations: set eval_strategy to epoch or steps.")
+    if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
+        raise ValueError(
+            "load_best_model_at_end and early_stopping_patience choose a model on a validation part: set "
+            "validation_size, or switch them off (--load_best_model_at_end False --early_stopping_patience 0)."
+        )
+    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
+    if patience is not None:
+        callbacks.append(EarlyStoppingCallback(patience))
+    return BrnnTrainer(
+        model=build_model(model_args, data_args, training_args, data),
+        args=training_args,
+        train_dataset=data.train,
+        eval_dataset=data.held_out.get(evaluated),
+        processing_class=data.tokenizer,
+        compute_metrics=compute_metrics,
+        callbacks=callbacks,
+    )
+
+
+def kept_epoch(trainer: Trainer) -> Optional[float]:
+    """The epoch whose weights a training with `load_best_model_at_end` ended with; None without that."""
+    state = trainer.state
+    kept = [entry["epoch"] for entry in state.log_history if entry["step"] == state.best_global_step]
+    return kept[0] if trainer.args.load_best_model_at_end and kept else None
+
+
+def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """One entry an epoch: `epoch`, `loss` and `accuracy` of training, and all `eval_` metrics."""
+    epochs: dict[float, dict[str, float]] = {}
+    for entry in log_history:
+        if "loss" in entry or "eval_loss" in entry:
+            epochs.setdefault(entry["epoch"], {}).update(entry)
+    wanted = ("epoch", "loss", "accuracy", "eval_")
+    return [{key: value for key, value in entry.items() if key.startswith(wanted)} for entry in epochs.values()]
