@@ -44,7 +44,7 @@ from benchmark_training import epoch_arguments, steps_by, steps_by_threads, trai
 from transformers import pipeline
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.data.dataset import TokenizedTexts
+from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.data.source import DataArguments, LabelledRows, load_rows, split_rows
 from hf_brnn.hub.save import add_peers
 from hf_brnn.inference.classifier import TorchClassifier
@@ -361,7 +361,7 @@ def scoring_by_length(args: argparse.Namespace) -> Table:
     rows = []
     for length in (8, 16, 32, 64, 128, 256, 512):
         ids = np.random.default_rng(0).integers(2, 4000, 128 * length).astype(np.int32)
-        tokenized = TokenizedTexts(ids, np.arange(129) * length, None, 0)
+        tokenized = TokenizedDataset(ids, np.arange(129) * length, None, 0)
         call = {"": lambda tokenized=tokenized: classifier.logits(tokenized, np.arange(128))}
         elapsed = statistics.median(in_turn(call, args.rounds)[""])
         rows.append({"tokens": length, "texts/s": 128 / elapsed, "tokens/s": 128 * length / elapsed})

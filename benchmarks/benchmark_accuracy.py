@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark_timing import Table
 
 from hf_brnn.data.source import LabelledRows, load_rows, split_rows
-from hf_brnn.evaluation.checklist import behaviour_table
+from hf_brnn.evaluation.checklist import checklist_table
 from hf_brnn.evaluation.metrics import TextClassificationMetrics
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.training.arguments import parse_arguments
@@ -29,7 +29,7 @@ PARTS = {
     "word dropout": ("word_dropout", 0),
     "recurrent dropout": ("recurrent_dropout", 0),
     "classifier dropout": ("classifier_dropout", 0),
-    "adversarial training": ("adversarial_norm", 0),
+    "adversarial training": ("adversarial_epsilon", 0),
     "character n-grams": ("ngram_embeddings", False),
     "label smoothing": ("label_smoothing_factor", 0),
     "max-mean pooling (final states instead)": ("pooling", "last"),
@@ -68,12 +68,12 @@ def accuracy_tables(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
     folders = folders or [train_ours(args, folder / f"{seed}", "--seed", seed) for seed in range(args.seeds)]
     ours = [our_result(saved) for saved in folders]
     found = {f"hf-brnn, {args.config.name}": ours}
-    behaviour = {"hf-brnn": behaviour_table(TorchClassifier(folders[0]))[0]}
+    behaviour = {"hf-brnn": checklist_table(TorchClassifier(folders[0]))[0]}
     for name, train_peer in PEERS.items():
         if args.peers is None or name in args.peers:
             found[name] = [train_peer(train, folder)]
             if name == "TF-IDF of words + logistic regression":
-                behaviour[name] = behaviour_table(found[name][0].predict)[0]
+                behaviour[name] = checklist_table(found[name][0].predict)[0]
     return {
         f"{len(train):,} training rows, {len(rows):,} {part}": [describe(*item, rows) for item in found.items()]
         for part, rows in tests.items()
@@ -152,7 +152,7 @@ def ablation_table(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
     """The recipe without each of its parts, on a validation part that is as large as `validation_rows`; the test part
     stays unseen."""
     recipe = parse_arguments(recipe_arguments(args), args.config)
-    training_parts = ("adversarial_norm", "ngram_embeddings", "label_smoothing_factor")
+    training_parts = ("adversarial_epsilon", "ngram_embeddings", "label_smoothing_factor")
     values = recipe.config | {name: getattr(recipe.training, name) for name in training_parts}
     values |= {"lr_scheduler_type": str(recipe.training.lr_scheduler_type.value)}
     variants = {"the recipe": ()} | {

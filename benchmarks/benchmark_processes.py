@@ -17,7 +17,7 @@ import numpy as np
 from transformers import TrainerCallback
 
 from hf_brnn import BrnnForSequenceClassification
-from hf_brnn.data.dataset import TokenizedTexts
+from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.training.arguments import parse_arguments
 from hf_brnn.training.device import prepare_cpu
 from hf_brnn.training.trainer import BrnnTrainer
@@ -89,13 +89,13 @@ class Clock(TrainerCallback):
             self.measured = {"rows/s": rate, "MB": (loopback_bytes() - self.sent) / steps / 1e6}
 
 
-def make_texts(rows: int) -> TokenizedTexts:
+def make_texts(rows: int) -> TokenizedDataset:
     """Texts of about 15 tokens, whose words are as frequent as Zipf's law has them."""
     rng = np.random.default_rng(0)
     lengths = rng.poisson(15, rows).clip(1)
     frequencies = 1 / np.arange(1, VOCABULARY - 1)
     ids = rng.choice(np.arange(2, VOCABULARY, dtype=np.int32), lengths.sum(), p=frequencies / frequencies.sum())
-    return TokenizedTexts(ids, np.concatenate(([0], lengths.cumsum())), rng.integers(0, 2, rows), pad_token_id=0)
+    return TokenizedDataset(ids, np.concatenate(([0], lengths.cumsum())), rng.integers(0, 2, rows), pad_token_id=0)
 
 
 def main(folder: str, steps: int, gradients: str) -> None:
@@ -104,7 +104,7 @@ def main(folder: str, steps: int, gradients: str) -> None:
     argv = [*ARGUMENTS.split(), f"--output_dir={folder}/run", f"--max_steps={WARM_UP_STEPS + steps}"]
     model_args, data_args, training_args, _ = parse_arguments(argv, CONFIGS / "sentiment140.yaml")
     prepare_cpu(training_args)
-    model = BrnnForSequenceClassification(model_args.to_config(VOCABULARY, data_args.class_names))
+    model = BrnnForSequenceClassification(model_args.to_config(VOCABULARY, data_args.label_names))
     texts = make_texts(EPOCH_STEPS * training_args.train_batch_size * training_args.world_size)
     clock = Clock()
     trainer = BrnnTrainer(model=model, args=training_args, train_dataset=texts, callbacks=[clock])

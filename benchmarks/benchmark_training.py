@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.data.dataset import LengthGroupedSampler, tokenize
+from hf_brnn.data.dataset import LengthBatchSampler, tokenize
 from hf_brnn.data.source import DataArguments, load_rows, split_rows
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 from hf_brnn.training.arguments import Arguments, has_bf16, parse_arguments
@@ -95,7 +95,7 @@ def one_epoch(args: argparse.Namespace, folder: Path) -> Table:
         model.get_input_embeddings().sparse = IS_CPU
         optimizer = RowSparseAdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
         clip = clip_grad_norm if IS_CPU else torch.nn.utils.clip_grad_norm_
-        sampler = LengthGroupedSampler(data.train.lengths, size, seed=42)
+        sampler = LengthBatchSampler(data.train.lengths, size, seed=42)
         pinned = DEVICE.type != "cpu"
         loader = DataLoader(data.train, size, sampler=sampler, collate_fn=collate, pin_memory=pinned)
 
@@ -320,7 +320,7 @@ def data_path(args: argparse.Namespace) -> Table:
     tokenizing = time.perf_counter() - start
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    sampler = LengthGroupedSampler(tokenized.lengths, 512, seed=0)
+    sampler = LengthBatchSampler(tokenized.lengths, 512, seed=0)
     loader = DataLoader(tokenized, batch_size=512, sampler=sampler, collate_fn=collate)
     batching = statistics.median(seconds(lambda: [None for _ in loader]) for _ in range(3))
     torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 REPOSITORY = Path(__file__).parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path.insert(0, str(REPOSITORY / "tests" / "helpers"))
 
 from hub_server import HubServer  # noqa: E402
 
@@ -78,8 +78,8 @@ def installed(version: str) -> Path:
 
 
 def use(model: object, **environment: str) -> dict:
-    """What tests/use_saved_folder.py prints, run in a new folder with an empty code cache."""
-    script = REPOSITORY / "tests" / "use_saved_folder.py"
+    """What tests/helpers/use_saved_folder.py prints, run in a new folder with an empty code cache."""
+    script = REPOSITORY / "tests" / "helpers" / "use_saved_folder.py"
     with tempfile.TemporaryDirectory() as folder:
         return json.loads(run(script, model, cwd=folder, **{"HF_MODULES_CACHE": folder} | environment))
 

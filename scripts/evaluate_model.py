@@ -1,4 +1,4 @@
-"""Measures a saved folder on labelled rows, or by the small checks of hf_brnn/behaviour.py.
+"""Measures a saved folder on labelled rows, or by the small checks of hf_brnn/evaluation/checklist.py.
 
 python scripts/evaluate_model.py --model runs/quickstart --data_files test.csv
 python scripts/evaluate_model.py --model runs/quickstart --behaviour
@@ -20,7 +20,7 @@ from transformers import HfArgumentParser
 
 from hf_brnn.data.files import table_writer
 from hf_brnn.data.source import DataArguments, load_rows
-from hf_brnn.evaluation.checklist import behaviour_table
+from hf_brnn.evaluation.checklist import checklist_table
 from hf_brnn.evaluation.metrics import TextClassificationMetrics
 from hf_brnn.evaluation.plots import plot_confusion_matrix, plot_reliability
 from hf_brnn.hub.save import write_json
@@ -59,12 +59,12 @@ def evaluate(argv: list[str]) -> Path:
     if saved := [name for name in ("config.json", "model.safetensors") if (folder / name).exists()]:
         raise ValueError(f"{folder} holds the {saved[0]} of a model: choose another --output_dir for the results.")
     scorer = TorchClassifier(args.model, args.batch_size, args.revision)
-    if args.behaviour and len(scorer.class_names) != 2:
+    if args.behaviour and len(scorer.label_names) != 2:
         raise ValueError(f"{args.model}: the checks are for two labels, negative and positive, but it has others.")
-    has_names = any(argument.startswith("--class_names") for argument in argv)
-    if has_names and data_args.class_names != scorer.class_names:
+    has_names = any(argument.startswith("--label_names") for argument in argv)
+    if has_names and data_args.label_names != scorer.label_names:
         raise ValueError(
-            f"The classes are those of the model, {', '.join(scorer.class_names)}: leave out --class_names."
+            f"The classes are those of the model, {', '.join(scorer.label_names)}: leave out --label_names."
         )
     folder.mkdir(parents=True, exist_ok=True)
     if has_rows:
@@ -79,7 +79,7 @@ def model_name(args: EvaluationArguments) -> str:
 
 
 def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: DataArguments, folder: Path) -> None:
-    data_args.class_names = scorer.class_names
+    data_args.label_names = scorer.label_names
     rows = load_rows(data_args)
     probabilities = scorer(rows.texts)
     labels = np.asarray(rows.labels)
@@ -91,16 +91,16 @@ def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: 
         "bad_left_out": len(rows.bad_rows),
     }
     metrics |= TextClassificationMetrics().compute(predictions=probabilities, references=labels)
-    plot_confusion_matrix(labels, probabilities, scorer.class_names, folder / "confusion_matrix.png")
+    plot_confusion_matrix(labels, probabilities, scorer.label_names, folder / "confusion_matrix.png")
     plot_reliability(labels, probabilities, folder / "reliability.png")
-    write_predictions(rows.texts, labels, probabilities, scorer.class_names, folder / "predictions.csv")
+    write_predictions(rows.texts, labels, probabilities, scorer.label_names, folder / "predictions.csv")
     write_json(metrics, folder / "metrics.json")
     print(pd.Series(metrics, dtype=object).to_string())
 
 
 def check_behaviour(scorer: TorchClassifier, args: EvaluationArguments, folder: Path) -> None:
-    print(f"Behaviour, with {scorer.class_names[0]} as negative and {scorer.class_names[1]} as positive")
-    table, failures = behaviour_table(scorer)
+    print(f"Behaviour, with {scorer.label_names[0]} as negative and {scorer.label_names[1]} as positive")
+    table, failures = checklist_table(scorer)
     write_json(
         {"model": model_name(args), "rates": table.to_dict("index"), "failures": failures}, folder / "behaviour.json"
     )

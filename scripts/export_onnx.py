@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hf_brnn.hub.layout import check_saved_folder
 from hf_brnn.inference.classifier import load_model
-from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, export_onnx, name_weights, quantize_onnx
+from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, export_onnx, quantize_onnx, stamp_weights_hash
 
 
 def main(argv: list[str]) -> None:
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
         export_onnx(model, part / MODEL_FILE.name)
         quantize_onnx(part / MODEL_FILE.name, part / QUANTIZED_FILE.name)
         for file in (MODEL_FILE, QUANTIZED_FILE):
-            name_weights(part / file.name, folder / "model.safetensors")
+            stamp_weights_hash(part / file.name, folder / "model.safetensors")
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

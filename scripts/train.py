@@ -39,9 +39,9 @@ from hf_brnn.training.trainer import (
     BrnnTrainer,
     NonFiniteError,
     RunError,
+    best_epoch,
     build_trainer,
     epoch_history,
-    kept_epoch,
     measure,
 )
 
@@ -134,7 +134,7 @@ def save(
     training_args = arguments.training
     model = trainer.accelerator.unwrap_model(trainer.model)
     fold_ngrams(model)
-    if training_args.save_half:
+    if training_args.save_fp16:
         model.brnn.half().float()
     predictions = {name: trainer.predict(rows) for name, rows in data.held_out.items()}
     temperature = 1.0
@@ -152,14 +152,14 @@ def save(
         history=epoch_history(trainer.state.log_history),
         evaluated="validation" if "validation" in data.held_out else "test",
         config=arguments.config,
-        kept_epoch=kept_epoch(trainer),
+        best_epoch=best_epoch(trainer),
         seconds=seconds,
         resumed_epoch=resumed_epoch,
         processor=describe_processor(training_args),
         watts=assumed_watts(training_args),
         versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
     )
-    save_folder(folder, model, data.tokenizer, report, training_args.save_half)
+    save_folder(folder, model, data.tokenizer, report, training_args.save_fp16)
     checkpoints = Path(training_args.output_dir)
     has_logs = remove_checkpoints(checkpoints)
     if training_args.process_index:

@@ -1,18 +1,10 @@
 import os
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from forks import run_in_fork
 from hub_server import HubServer
 from playwright.sync_api import sync_playwright
-
-REPOSITORY = Path(__file__).parent.parent
-# Arguments of a training of a second or two.
-SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
+from processes import run_python, train
 
 
 def pytest_configure(config):
@@ -21,44 +13,6 @@ def pytest_configure(config):
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
-
-
-def run_python(*arguments, cwd=REPOSITORY, check=True, **environment):
-    """Runs Python in a new process and returns it when it has ended."""
-    process = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if check and process.returncode:
-        raise AssertionError(f"exit {process.returncode}\n{process.stdout}\n{process.stderr}")
-    return process
-
-
-def train(output_dir, *arguments, check=True, **environment):
-    """Trains in a process of its own: a fork of one that has the imports behind it, unless it is to have another
-    environment or Hub."""
-    arguments = ("--output_dir", output_dir, *arguments)
-    if environment or "HF_ENDPOINT" in os.environ:
-        return run_python("scripts/train.py", *arguments, check=check, **environment)
-    return run_in_fork("scripts/train.py", *arguments, check=check)
-
-
-def start_training(output_dir, *arguments):
-    """Starts a training and returns its process."""
-    command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
-    return subprocess.Popen(
-        list(map(str, command)),
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell without job control starts its background processes with Ctrl-C switched off.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
 
 
 @pytest.fixture(scope="session")

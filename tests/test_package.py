@@ -3,7 +3,7 @@ import venv
 from pathlib import Path
 
 import torch
-from conftest import REPOSITORY
+from processes import REPOSITORY
 
 USE = """
 import hf_brnn, sys

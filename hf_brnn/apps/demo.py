@@ -79,8 +79,8 @@ def build_demo(classifier: Classifier, name: str) -> gr.Blocks:
                 f"The text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most.", print_exception=False
             )
         explanation = explain(classifier, text)
-        probabilities = dict(zip(classifier.class_names, explanation.probabilities.tolist()))
-        return probabilities, words_html(explanation, classifier.class_names)
+        probabilities = dict(zip(classifier.label_names, explanation.probabilities.tolist()))
+        return probabilities, words_html(explanation, classifier.label_names)
 
     def score_lines(lines: str, progress: gr.Progress = gr.Progress()) -> Iterator[Scored]:  # noqa: B008
         texts = [line for line in lines.split("\n") if line.strip()]
@@ -103,7 +103,7 @@ def build_demo(classifier: Classifier, name: str) -> gr.Blocks:
     with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(60, 60 * KEPT_MINUTES)) as demo:
         gr.Markdown(
             f"# {name}\nA small recurrent network, trained with hf-brnn, gives short texts one of "
-            f"{len(classifier.class_names)} labels: {', '.join(classifier.class_names)}. Texts are not kept; files are "
+            f"{len(classifier.label_names)} labels: {', '.join(classifier.label_names)}. Texts are not kept; files are "
             f"deleted after {KEPT_MINUTES} minutes."
         )
         with gr.Tab("One text"):
@@ -166,7 +166,7 @@ def result_components() -> list[gr.components.Component]:
     ]
 
 
-def words_html(explanation: Explanation, class_names: list[str]) -> str:
+def words_html(explanation: Explanation, label_names: list[str]) -> str:
     """The text with its words coloured by their changes, and these in percentage points below them."""
     words = []
     for part, change in explanation.parts:
@@ -179,7 +179,7 @@ def words_html(explanation: Explanation, class_names: list[str]) -> str:
             words.append(f"<span {style}>{html.escape(part)}<small>{sign}{points}</small></span>")
     return (
         f'<div class="words">{"".join(words)}</div><p>How many percentage points each word moves the probability of '
-        f"{html.escape(class_names[explanation.label])}, up in blue, down in orange: the probability as it is minus "
+        f"{html.escape(label_names[explanation.label])}, up in blue, down in orange: the probability as it is minus "
         "the one with the word replaced by [UNK].</p>"
     )
 

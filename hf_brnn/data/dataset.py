@@ -18,7 +18,7 @@ NO_LABEL = -100
 MAX_BATCH_TOKENS = 128 * 512
 
 
-class TokenizedTexts:
+class TokenizedDataset:
     """Token ids and labels of many texts: a data set for a `DataLoader`, which asks `__getitems__` for a whole batch.
 
     Args:
@@ -80,11 +80,11 @@ class TokenizedTexts:
             yield order[:size]
             order = order[size:]
 
-    def cut(self, max_length: int) -> "TokenizedTexts":
+    def cut(self, max_length: int) -> "TokenizedDataset":
         """The same texts, each cut to `max_length` tokens."""
         positions = np.arange(len(self.token_ids)) - np.repeat(self.offsets[:-1], self.lengths)
         offsets = np.concatenate(([0], np.minimum(self.lengths, max_length))).cumsum()
-        return TokenizedTexts(self.token_ids[positions < max_length], offsets, self.labels, self.pad_token_id)
+        return TokenizedDataset(self.token_ids[positions < max_length], offsets, self.labels, self.pad_token_id)
 
     def save(self, path: Path) -> None:
         """Writes an Arrow file that `load` maps into memory."""
@@ -94,7 +94,7 @@ class TokenizedTexts:
             writer.write_batch(batch)
 
     @classmethod
-    def load(cls, path: Path, pad_token_id: int) -> "TokenizedTexts":
+    def load(cls, path: Path, pad_token_id: int) -> "TokenizedDataset":
         batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
         input_ids = batch["input_ids"]
         return cls(input_ids.values.to_numpy(), input_ids.offsets.to_numpy(), batch["labels"].to_numpy(), pad_token_id)
@@ -106,7 +106,7 @@ def tokenize(
     pad_token_id: int,
     labels: Optional[list[int]] = None,
     show_progress: bool = False,
-) -> TokenizedTexts:
+) -> TokenizedDataset:
     """Token ids of all of `texts`, from a tokenizer that neither pads nor truncates.
 
     Raises:
@@ -130,7 +130,7 @@ def tokenize(
             lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
             pieces.append(np.fromiter(chain.from_iterable(ids), np.int32, lengths[-1].sum()))
             progress.update(len(chunk))
-    return TokenizedTexts(
+    return TokenizedDataset(
         token_ids=np.concatenate(pieces),
         offsets=np.cumsum(np.concatenate(lengths)),
         labels=None if labels is None else np.asarray(labels, dtype=np.int64),
@@ -149,7 +149,7 @@ def _check_texts(texts: list[str], start: int) -> None:
             )
 
 
-class LengthGroupedSampler:
+class LengthBatchSampler:
     """Shuffles texts so that each run of `batch_size` holds texts of like length.
 
     The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.

@@ -55,7 +55,7 @@ class DataArguments:
     label_column: Optional[str] = field(
         default=None, metadata={"help": f"Column of the labels; by default the first of {', '.join(LABEL_COLUMNS)}."}
     )
-    class_names: list[str] = field(
+    label_names: list[str] = field(
         default_factory=lambda: list(LABEL_NAMES),
         metadata={"help": "Names of the labels in the order of their ids. Rows hold names, or ids if no name is one."},
     )
@@ -70,7 +70,7 @@ class DataArguments:
     validation_size: float = field(default=0.1, metadata={"help": "Rows kept for validation: a share, or a number."})
     test_size: float = field(default=0.1, metadata={"help": "Rows kept for the test: a share, or a number."})
     split_seed: int = field(default=42, metadata={"help": "Seed of max_rows and of the splits."})
-    emoticon_share: float = field(
+    emoticon_prob: float = field(
         default=0.0,
         metadata={"help": "Share of the training texts that get an emoticon like those Sentiment140 was labelled by."},
     )
@@ -88,18 +88,18 @@ class DataArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
-        if not 0 <= self.emoticon_share <= 1:
-            raise ValueError(f"emoticon_share is {self.emoticon_share}, but must be a share in [0, 1].")
-        if self.emoticon_share and not _is_sentiment(self.class_names):
+        if not 0 <= self.emoticon_prob <= 1:
+            raise ValueError(f"emoticon_prob is {self.emoticon_prob}, but must be a share in [0, 1].")
+        if self.emoticon_prob and not _is_sentiment(self.label_names):
             names = ", ".join(LABEL_NAMES)
             raise ValueError(
-                f"emoticon_share is for the labels {names}, but class_names is {self.class_names}: "
-                "give --emoticon_share 0."
+                f"emoticon_prob is for the labels {names}, but label_names is {self.label_names}: "
+                "give --emoticon_prob 0."
             )
         if self.streaming and self.max_rows is not None:
             raise ValueError("max_rows draws from all rows, which streaming does not hold: leave one of them out.")
-        if len(self.class_names) < 2 or len(set(map(_label_key, self.class_names))) < len(self.class_names):
-            raise ValueError(f"class_names is {self.class_names}, but must be two or more different names.")
+        if len(self.label_names) < 2 or len(set(map(_label_key, self.label_names))) < len(self.label_names):
+            raise ValueError(f"label_names is {self.label_names}, but must be two or more different names.")
 
 
 @dataclass
@@ -286,7 +286,7 @@ def _find_column(source: str, names: list[str], wanted: tuple[str, ...], option:
 def _labelled(
     numbered: Iterable[tuple[int, Any, Any]], place: tuple[str, str], labels_seen: Counter[str], args: DataArguments
 ) -> LabelledRows:
-    known = _label_ids(args.class_names)
+    known = _label_ids(args.label_names)
     rows = LabelledRows(sources=[place])
     for number, text, label in numbered:
         key = _label_key(label)
@@ -328,10 +328,10 @@ def _is_sentiment(names: list[str]) -> bool:
 
 def _check_scheme(source: str, labels_seen: Counter[str], args: DataArguments) -> None:
     for other in ("2", "4"):
-        if _is_sentiment(args.class_names) and labels_seen["1"] and labels_seen[other]:
+        if _is_sentiment(args.label_names) and labels_seen["1"] and labels_seen[other]:
             raise ValueError(
                 f"{source}: labels 1 ({labels_seen['1']} rows) and {other} ({labels_seen[other]} rows) both occur. "
-                "Labels are 0 and 1, or 0 and 4 with 2 for neutral; for others, give their names with --class_names."
+                "Labels are 0 and 1, or 0 and 4 with 2 for neutral; for others, give their names with --label_names."
             )
 
 
@@ -378,7 +378,7 @@ def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRow
 
 def training_texts(rows: LabelledRows, args: DataArguments) -> list[str]:
     """The texts of the training part as they are learned from."""
-    return restore_emoticons(rows.texts, rows.labels, args.emoticon_share) if args.emoticon_share else rows.texts
+    return restore_emoticons(rows.texts, rows.labels, args.emoticon_prob) if args.emoticon_prob else rows.texts
 
 
 def read_held_out_keys(args: DataArguments) -> set[str]:
@@ -412,13 +412,13 @@ def describe(
     """
     cut = int((lengths > args.max_length).sum())
     parts = ", ".join(f"{name} {sizes[name]:,}" for name in ("train", "validation", "test") if sizes.get(name))
-    first = pd.DataFrame({"text": rows.texts[:5], "label": [args.class_names[label] for label in rows.labels[:5]]})
+    first = pd.DataFrame({"text": rows.texts[:5], "label": [args.label_names[label] for label in rows.labels[:5]]})
     percentiles = ", ".join(f"{p}%: {np.percentile(lengths, p):.0f}" for p in (50, 95, 99))
     return "\n".join(
         (
             f"columns  {', '.join(rows.columns)}",
             f"rows     {classes.total():,} ({parts}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
-            "classes  " + ", ".join(f"{name} {classes[index]:,}" for index, name in enumerate(args.class_names)),
+            "classes  " + ", ".join(f"{name} {classes[index]:,}" for index, name in enumerate(args.label_names)),
             f"tokens   {'of the first rows: ' if args.streaming else ''}mean {lengths.mean():.1f}, {percentiles}, "
             f"longest {lengths.max()}; {cut:,} texts cut to {args.max_length}",
             first.to_string(max_colwidth=80),

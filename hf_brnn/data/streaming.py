@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 from tokenizers import Tokenizer
 
-from .dataset import LengthGroupedSampler, tokenize
+from .dataset import LengthBatchSampler, tokenize
 from .source import (
     DataArguments,
     LabelledRows,
@@ -26,7 +26,7 @@ from .source import (
 
 
 @dataclass
-class StreamPlan:
+class SplitThresholds:
     """What a pass over the source must have found before its rows can be dealt.
 
     Attributes:
@@ -40,7 +40,7 @@ class StreamPlan:
     train_rows: list[int] = field(default_factory=list)
 
     @classmethod
-    def from_sizes(cls, args: DataArguments) -> "StreamPlan":
+    def from_sizes(cls, args: DataArguments) -> "SplitThresholds":
         """Counts the rows if a size of `args` is a number of them; the part then has about so many.
 
         Raises:
@@ -59,7 +59,7 @@ class StreamPlan:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "StreamPlan":
+    def load(cls, path: Path) -> "SplitThresholds":
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -71,7 +71,7 @@ class StreamSplits:
         args: Seed of the checksums, and the files whose texts no part may hold.
     """
 
-    def __init__(self, plan: StreamPlan, args: DataArguments) -> None:
+    def __init__(self, plan: SplitThresholds, args: DataArguments) -> None:
         self.plan = plan
         self.seed = args.split_seed
         self.held_out = read_held_out_keys(args)
@@ -89,7 +89,7 @@ class StreamSplits:
         return "validation" if share < self.plan.validation_limit else "train"
 
 
-def deal_rows(
+def shard_rows(
     args: DataArguments, processes: int, order: Optional[Iterable[int]] = None
 ) -> Iterator[tuple[LabelledRows, np.ndarray]]:
     """Yields the rows of the source chunk by chunk, each with the processes that its rows go to. These take turns
@@ -137,7 +137,7 @@ class FirstPass:
             What `load_rows` raises.
             ValueError: No row is left to train on.
         """
-        for chunk, processes in deal_rows(self.args, len(self.train_rows)):
+        for chunk, processes in shard_rows(self.args, len(self.train_rows)):
             by_part: dict[Optional[str], list[int]] = {"train": []}
             for index, text in enumerate(chunk.texts):
                 by_part.setdefault(self.splits.part_of(text), []).append(index)
@@ -162,8 +162,8 @@ class StreamedTexts:
     """The training part of a stream, for the loader of a `Trainer`: batches are asked for by their place in an epoch,
     and the stream is read as far as that place.
 
-    A process keeps the rows that `deal_rows` gives it. It holds `shuffle_buffer_size` of them at a time and batches
-    them as `LengthGroupedSampler` does; the files come in random order. Where a process has fewer rows than another,
+    A process keeps the rows that `shard_rows` gives it. It holds `shuffle_buffer_size` of them at a time and batches
+    them as `LengthBatchSampler` does; the files come in random order. Where a process has fewer rows than another,
     its last batches are filled with texts that no loss counts.
 
     Args:
@@ -236,7 +236,7 @@ class StreamedTexts:
             training_texts(self._block, self.args), self.tokenizer, self.pad_token_id, self._block.labels
         )
         self._tokenized = tokenized.cut(self.args.max_length)
-        sampler = LengthGroupedSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
+        sampler = LengthBatchSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
         sampler.set_epoch(epoch)
         order = list(sampler)
         self._order = np.array(order + [-1] * (self.buffer_size - len(order) if self.processes > 1 else 0))
@@ -254,7 +254,7 @@ class StreamedTexts:
 
     def _read_chunks(self, epoch: int) -> Iterator[LabelledRows]:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(source_files(self.args)))
-        for chunk, processes in deal_rows(self.args, self.processes, order):
+        for chunk, processes in shard_rows(self.args, self.processes, order):
             own = np.flatnonzero(processes == self.process_index).tolist()
             yield chunk.select(index for index in own if self.splits.part_of(chunk.texts[index]) == "train")
 

@@ -147,7 +147,7 @@ def _typos(text: str) -> Iterator[str]:
         yield text.replace(word, changed)
 
 
-def behaviour_table(predict: Callable[[list[str]], np.ndarray]) -> tuple[pd.DataFrame, list[str]]:
+def checklist_table(predict: Callable[[list[str]], np.ndarray]) -> tuple[pd.DataFrame, list[str]]:
     """Runs all checks.
 
     Args:

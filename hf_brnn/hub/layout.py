@@ -95,14 +95,14 @@ def check_graph(graph: Path, folder: Path) -> None:
         ValueError: The graph says that it was made of other weights than those of the folder.
     """
     content = graph.read_bytes()
-    if WEIGHTS_DIGEST.encode() in content and digest_of(folder / WEIGHTS).encode() not in content:
+    if WEIGHTS_DIGEST.encode() in content and sha256(folder / WEIGHTS).encode() not in content:
         raise ValueError(
             f"{graph} was made of other weights than those of model.safetensors. scripts/export_onnx.py {folder} "
             "writes it anew."
         )
 
 
-def digest_of(path: Path) -> str:
+def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -115,7 +115,7 @@ def check_output_folder(folder: Path) -> None:
     FileExistsError: `folder` holds anything other than a saved folder, which saving would replace.
     """
     if folder.is_dir():
-        if others := foreign_files(folder):
+        if others := unexpected_files(folder):
             raise FileExistsError(
                 f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
                 "choose another --output_dir."
@@ -128,18 +128,18 @@ def check_nothing_else(folder: Path) -> None:
     """Raises:
     FileExistsError: A saved folder holds something that doesn't belong to it.
     """
-    if others := foreign_files(folder):
+    if others := unexpected_files(folder):
         raise FileExistsError(f"{folder} holds more than a saved model: {', '.join(others[:5])}. Move it elsewhere.")
 
 
-def foreign_files(folder: Path) -> list[str]:
+def unexpected_files(folder: Path) -> list[str]:
     """The files and folders in a folder that don't belong to a saved one."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
     config = folder / "config.json"
-    return foreign_names(names, config if config.exists() else None)
+    return unexpected_names(names, config if config.exists() else None)
 
 
-def foreign_names(names: list[str], config: Optional[Path]) -> list[str]:
+def unexpected_names(names: list[str], config: Optional[Path]) -> list[str]:
     """Those of a folder's files that don't belong to a saved folder; `config` is its config.json, if it has one."""
     others = sorted(name for name in names if name not in SAVED_NAMES and is_noticed(name))
     if config is not None and not is_brnn_config(config):

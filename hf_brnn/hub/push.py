@@ -14,8 +14,8 @@ from .layout import (
     check_nothing_else,
     check_parts,
     check_saved_folder,
-    foreign_names,
     is_noticed,
+    unexpected_names,
 )
 
 PUSH_ERRORS = (OSError, ValueError, RuntimeError, httpx2.TransportError)
@@ -65,7 +65,7 @@ def prepare_repository(repo_id: str, private: Optional[bool], revision: Optional
     held = branch if branch in branches else "main"
     names = api.list_repo_files(repo_id, revision=held)
     config = Path(api.hf_hub_download(repo_id, "config.json", revision=held)) if "config.json" in names else None
-    if others := foreign_names(names, config):
+    if others := unexpected_names(names, config):
         raise FileExistsError(
             f"{repo_id} on the Hub holds something else: {', '.join(others[:5])}. Pushing would remove it: choose "
             "another repository."

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult as CardResult
+from huggingface_hub import ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerFast
 
 from ..data.augmentation import OTHER_LABEL_SHARE
@@ -20,7 +21,7 @@ from ..evaluation.plots import plot_curves, plot_reliability
 from ..model import auto  # noqa: F401  registered models save their code too
 from ..model.modeling_brnn import BrnnPreTrainedModel
 from ..model.tokenization_brnn import save_tokenizer
-from ..training.trainer import Measured
+from ..training.trainer import EvalResult
 from .layout import check_output_folder
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class TrainingReport:
         history: Entries of `epoch_history`.
         evaluated: The part that the history's `eval_` metrics are of.
         config: The `config` of the run's `Arguments`.
-        kept_epoch: The epoch whose weights were kept, if that was not simply the last.
+        best_epoch: The epoch whose weights were kept, if that was not simply the last.
         seconds: Wall time of the training, of a resumed one since it was resumed.
         resumed_epoch: The epoch at which it was resumed last; None if it ran through.
         processor: What it ran on, as `describe_processor` says it.
@@ -50,12 +51,12 @@ class TrainingReport:
         versions: Versions of the libraries by name.
     """
 
-    measured: dict[str, Measured]
+    measured: dict[str, EvalResult]
     temperature: float
     history: list[dict[str, float]]
     evaluated: str
     config: dict[str, Any]
-    kept_epoch: Optional[float]
+    best_epoch: Optional[float]
     seconds: float
     resumed_epoch: Optional[float]
     processor: str
@@ -167,7 +168,7 @@ def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) ->
         report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["the embedded sample"])
     )
     results = [
-        EvalResult(
+        CardResult(
             task_type="text-classification",
             task_name="Text classification",
             dataset_type=report.config["dataset_name"] if uses_hub else "text",

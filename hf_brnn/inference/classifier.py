@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from ..data.dataset import TokenizedTexts, tokenize
+from ..data.dataset import TokenizedDataset, tokenize
 from ..hub.layout import check_saved_folder
 from ..model import auto  # noqa: F401
 from ..model.modeling_brnn import BrnnForSequenceClassification
@@ -72,7 +72,7 @@ class TorchClassifier:
             raise ValueError(f"{model}: scores are for one label of several, but this is {config.problem_type!r}.")
         if torch.cuda.is_available():
             self.model.cuda()
-        self.class_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
+        self.label_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
 
     def __call__(self, texts: list[str]) -> np.ndarray:
@@ -80,9 +80,9 @@ class TorchClassifier:
         return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
 
     @torch.inference_mode()
-    def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray:
+    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
         """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
-        probabilities = np.empty((len(tokenized), len(self.class_names)), dtype=np.float32)
+        probabilities = np.empty((len(tokenized), len(self.label_names)), dtype=np.float32)
         for rows in tokenized.batches_by_length(self.batch_size):
             batch = {name: torch.from_numpy(array) for name, array in tokenized.batch(rows).items()}
             logits = self.model(**{name: tensor.to(self.model.device) for name, tensor in batch.items()}).logits

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ..data.dataset import TokenizedTexts
+from ..data.dataset import TokenizedDataset
 from .score_files import Classifier
 
 
@@ -48,7 +48,7 @@ def explain(classifier: Classifier, text: str) -> Explanation:
     occluded = np.arange(words)
     token_ids[occluded + 1, occluded] = unknown_id
     offsets = np.arange(words + 2) * words
-    rows = TokenizedTexts(token_ids.reshape(-1), offsets, None, classifier.pad_token_id)
+    rows = TokenizedDataset(token_ids.reshape(-1), offsets, None, classifier.pad_token_id)
     probabilities = classifier.probabilities(rows)
     label = int(probabilities[0].argmax())
     changes = probabilities[0, label] - probabilities[1:, label]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from ..data.dataset import TokenizedTexts
+from ..data.dataset import TokenizedDataset
 from ..data.files import (
     BadRow,
     Batch,
@@ -28,13 +28,13 @@ NEW_FIELDS = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
 class Classifier(Protocol):
     """What `OnnxClassifier` and `TorchClassifier` have in common."""
 
-    class_names: list[str]
+    label_names: list[str]
     tokenizer: Tokenizer
     pad_token_id: int
 
     def __call__(self, texts: list[str]) -> np.ndarray: ...
 
-    def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray: ...
+    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray: ...
 
 
 def load_classifier(
@@ -71,7 +71,7 @@ def has_quantized_graph(model: Union[str, Path]) -> bool:
 def best_labels(classifier: Classifier, texts: list[str]) -> tuple[pa.Array, pa.Array]:
     """The most probable label of each text, and its probability."""
     probabilities = classifier(texts)
-    labels = pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1).astype(np.int32), classifier.class_names)
+    labels = pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1).astype(np.int32), classifier.label_names)
     return labels.cast(pa.string()), pa.array(probabilities.max(axis=1))
 
 

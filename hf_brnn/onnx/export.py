@@ -11,8 +11,8 @@ import onnxruntime
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from ..data.dataset import TokenizedTexts, tokenize
-from ..hub.layout import DEFAULT_LABELS, GRAPHS, WEIGHTS_DIGEST, check_graph, check_saved_folder, digest_of
+from ..data.dataset import TokenizedDataset, tokenize
+from ..hub.layout import DEFAULT_LABELS, GRAPHS, WEIGHTS_DIGEST, check_graph, check_saved_folder, sha256
 
 if TYPE_CHECKING:
     from ..model.modeling_brnn import BrnnForSequenceClassification
@@ -186,12 +186,12 @@ def quantize_onnx(path: Path, quantized_path: Path) -> None:
     quantize_dynamic(path, quantized_path, operators, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
 
 
-def name_weights(path: Path, weights: Path) -> None:
+def stamp_weights_hash(path: Path, weights: Path) -> None:
     """Writes into a graph of which file of weights it was made: in a folder one of them may be replaced."""
     import onnx
 
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {WEIGHTS_DIGEST: digest_of(weights)})
+    onnx.helper.set_model_props(graph, {WEIGHTS_DIGEST: sha256(weights)})
     onnx.save(graph, path)
 
 
@@ -228,7 +228,7 @@ class OnnxClassifier:
         problem_type = config.get("problem_type")
         if problem_type not in (None, "single_label_classification") or len(names) < 2:
             raise ValueError(f"{folder}: scores are for one label of several, but this is {problem_type!r}.")
-        self.class_names = [names[str(index)] for index in range(len(names))]
+        self.label_names = [names[str(index)] for index in range(len(names))]
         self.pad_token_id: int = config["pad_token_id"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
@@ -250,9 +250,9 @@ class OnnxClassifier:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
         return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
 
-    def probabilities(self, tokenized: TokenizedTexts) -> np.ndarray:
+    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
         """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
-        probabilities = np.empty((len(tokenized), len(self.class_names)), dtype=np.float32)
+        probabilities = np.empty((len(tokenized), len(self.label_names)), dtype=np.float32)
 
         def score(rows: np.ndarray) -> None:
             probabilities[rows] = softmax(self.logits(tokenized, rows))
@@ -265,7 +265,7 @@ class OnnxClassifier:
                 list(pool.map(score, batches))
         return probabilities
 
-    def logits(self, tokenized: TokenizedTexts, rows: np.ndarray) -> np.ndarray:
+    def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:
         """Returns `(len(rows), num_labels)` logits of some of the texts."""
         return self.session.run(["logits"], tokenized.batch(rows))[0]
 

@@ -40,12 +40,12 @@ class ModelArguments:
     word_dropout: float = 0.0
     initializer_range: float = 0.05
 
-    def to_config(self, vocab_size: int, class_names: list[str]) -> BrnnConfig:
+    def to_config(self, vocab_size: int, label_names: list[str]) -> BrnnConfig:
         """The configuration of a model with these values, over a vocabulary and labels."""
         return BrnnConfig(
             vocab_size=vocab_size,
-            id2label=dict(enumerate(class_names)),
-            label2id={name: index for index, name in enumerate(class_names)},
+            id2label=dict(enumerate(label_names)),
+            label2id={name: index for index, name in enumerate(label_names)},
             problem_type="single_label_classification",
             **asdict(self),
         )
@@ -90,7 +90,7 @@ class BrnnTrainingArguments(TrainingArguments):
     early_stopping_patience: Optional[int] = field(
         default=None, metadata={"help": "Stop after so many evaluations without a better one; 0 never stops."}
     )
-    adversarial_norm: float = field(
+    adversarial_epsilon: float = field(
         default=0.0,
         metadata={
             "help": "2-norm of the embedding perturbation of adversarial training; 0 trains without, twice as fast."
@@ -100,7 +100,7 @@ class BrnnTrainingArguments(TrainingArguments):
         default=False,
         metadata={"help": "Make word embeddings of character n-grams while training; a plain table is saved."},
     )
-    save_half: bool = field(
+    save_fp16: bool = field(
         default=False,
         metadata={"help": "Save embeddings and recurrent weights as float16, half the size; they load as float32."},
     )
@@ -114,8 +114,8 @@ class BrnnTrainingArguments(TrainingArguments):
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "bf16", "fp16", "fp32"):
             raise ValueError(f"precision is {self.precision!r}, but must be auto, bf16, fp16 or fp32.")
-        if not 0 <= self.adversarial_norm < math.inf:
-            raise ValueError(f"adversarial_norm is {self.adversarial_norm}, but must be 0 or a positive number.")
+        if not 0 <= self.adversarial_epsilon < math.inf:
+            raise ValueError(f"adversarial_epsilon is {self.adversarial_epsilon}, but must be 0 or a positive number.")
         for name in ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 1.")

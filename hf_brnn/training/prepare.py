@@ -16,9 +16,9 @@ import torch.distributed as dist
 from accelerate.utils import gather_object
 from transformers import PreTrainedTokenizerFast
 
-from ..data.dataset import TokenizedTexts, tokenize
+from ..data.dataset import TokenizedDataset, tokenize
 from ..data.source import DataArguments, LabelledRows, describe, load_rows, split_rows, training_texts
-from ..data.streaming import FirstPass, StreamedTexts, StreamPlan, StreamSplits
+from ..data.streaming import FirstPass, SplitThresholds, StreamedTexts, StreamSplits
 from ..model.tokenization_brnn import save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 
@@ -41,8 +41,8 @@ class PreparedData:
     """
 
     tokenizer: PreTrainedTokenizerFast
-    train: Union[TokenizedTexts, StreamedTexts]
-    held_out: dict[str, TokenizedTexts]
+    train: Union[TokenizedDataset, StreamedTexts]
+    held_out: dict[str, TokenizedDataset]
     summary: str = ""
 
 
@@ -71,15 +71,15 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
     _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     held_out = {
-        name: TokenizedTexts.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
+        name: TokenizedDataset.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
         for name in HELD_OUT
         if (folder / f"{name}.arrow").exists()
     }
-    train: Union[TokenizedTexts, StreamedTexts]
+    train: Union[TokenizedDataset, StreamedTexts]
     if data_args.streaming:
         train = StreamedTexts(
             data_args,
-            StreamSplits(StreamPlan.load(folder / STREAM_PLAN), data_args),
+            StreamSplits(SplitThresholds.load(folder / STREAM_PLAN), data_args),
             tokenizer.backend_tokenizer,
             tokenizer.pad_token_id,
             training_args.process_index,
@@ -87,7 +87,7 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
             seed_of_order(training_args),
         )
     else:
-        train = TokenizedTexts.load(folder / "train.arrow", tokenizer.pad_token_id)
+        train = TokenizedDataset.load(folder / "train.arrow", tokenizer.pad_token_id)
     return PreparedData(tokenizer, train, held_out, (folder / SUMMARY).read_text(encoding="utf-8"))
 
 
@@ -134,7 +134,7 @@ def _write_data(data_args: DataArguments, training_args: BrnnTrainingArguments, 
 
 
 def _write_stream(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
-    plan = StreamPlan.from_sizes(data_args)
+    plan = SplitThresholds.from_sizes(data_args)
     first_pass = FirstPass(data_args, StreamSplits(plan, data_args), training_args.world_size)
     tokenizer = train_tokenizer(first_pass.train_texts(), data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
@@ -149,7 +149,7 @@ def _write_stream(data_args: DataArguments, training_args: BrnnTrainingArguments
 
 def _tokenize(
     rows: LabelledRows, tokenizer: PreTrainedTokenizerFast, training_args: BrnnTrainingArguments
-) -> TokenizedTexts:
+) -> TokenizedDataset:
     is_main = training_args.process_index == 0
     return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, show_progress=is_main)
 

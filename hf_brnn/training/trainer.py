@@ -27,7 +27,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
-from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthGroupedSampler, TokenizedTexts
+from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthBatchSampler, TokenizedDataset
 from ..data.source import DataArguments
 from ..data.streaming import StreamedTexts, StreamSampler
 from ..evaluation.metrics import TextClassificationMetrics
@@ -67,7 +67,7 @@ class LostProcessError(Exception):
 class SamplerEpoch(TrainerCallback):
     """Tells the sampler its epoch. accelerate does, but not where several processes resume within an epoch."""
 
-    def __init__(self, sampler: Union[LengthGroupedSampler, StreamSampler]) -> None:
+    def __init__(self, sampler: Union[LengthBatchSampler, StreamSampler]) -> None:
         self.sampler = sampler
 
     def on_epoch_begin(
@@ -84,9 +84,9 @@ class BrnnTrainer(Trainer):
         super().__init__(data_collator=collate, compute_loss_func=self._mean_loss, **kwargs)
         # Trainer seeds all processes alike; each needs its own dropout masks.
         torch.manual_seed(self.args.seed + self.args.process_index)
-        if self.args.adversarial_norm and self.args.n_gpu > 1:
-            raise ValueError("adversarial_norm needs a process for each GPU: start with accelerate launch.")
-        needs_plain_model = self.args.adversarial_norm or self.args.gradient_checkpointing or self.args.torch_compile
+        if self.args.adversarial_epsilon and self.args.n_gpu > 1:
+            raise ValueError("adversarial_epsilon needs a process for each GPU: start with accelerate launch.")
+        needs_plain_model = self.args.adversarial_epsilon or self.args.gradient_checkpointing or self.args.torch_compile
         precision = resolved_precision(self.args)
         if not needs_plain_model and is_worthwhile(self.model, self.args.train_batch_size, precision):
             read_distinct_words(self.model)
@@ -102,11 +102,11 @@ class BrnnTrainer(Trainer):
         self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._checks_each_loss = self.args.device.type == "cpu" and self.args.world_size == 1
         self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
-        self._sampler: Union[LengthGroupedSampler, StreamSampler]
+        self._sampler: Union[LengthBatchSampler, StreamSampler]
         if isinstance(self.train_dataset, StreamedTexts):
             self._sampler = StreamSampler(len(self.train_dataset))
         else:
-            self._sampler = LengthGroupedSampler(
+            self._sampler = LengthBatchSampler(
                 self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
             )
         self.add_callback(SamplerEpoch(self._sampler))
@@ -120,10 +120,10 @@ class BrnnTrainer(Trainer):
     def _autocast(self) -> AbstractContextManager[None]:
         return self.accelerator.autocast(AutocastKwargs(cache_enabled=False))
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthGroupedSampler, StreamSampler]:
+    def _get_train_sampler(self, train_dataset: Any = None) -> Union[LengthBatchSampler, StreamSampler]:
         return self._sampler
 
-    def _get_eval_sampler(self, eval_dataset: TokenizedTexts) -> list[int]:
+    def _get_eval_sampler(self, eval_dataset: TokenizedDataset) -> list[int]:
         return np.argsort(eval_dataset.lengths, kind="stable").tolist()
 
     def _get_dataloader(self, dataset: Any, description: str, batch_size: int, *args: Any, **kwargs: Any) -> DataLoader:
@@ -225,7 +225,7 @@ class BrnnTrainer(Trainer):
         return parts
 
     def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
-        if self.args.adversarial_norm:
+        if self.args.adversarial_epsilon:
             return self._adversarial_step(model, inputs, num_items_in_batch)
         return super().training_step(model, inputs, num_items_in_batch)
 
@@ -305,7 +305,7 @@ class BrnnTrainer(Trainer):
 
     def _adversarial_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
         """A step that adds the gradient of the loss on adversarial embeddings (Miyato et al., 2017, equation 5;
-        embeddings are not normalized): those of a text are moved by the 2-norm `adversarial_norm` along the gradient
+        embeddings are not normalized): those of a text are moved by the 2-norm `adversarial_epsilon` along the gradient
         of its own loss and read under the same dropout masks."""
         embeddings = self.accelerator.unwrap_model(model).get_input_embeddings()
         seen: list[torch.Tensor] = []
@@ -323,7 +323,7 @@ class BrnnTrainer(Trainer):
             loss = super().training_step(model, inputs, num_items_in_batch)
         gradient = seen[0].grad
         norms = torch.linalg.vector_norm(gradient, dim=(1, 2), keepdim=True)
-        perturbation = self.args.adversarial_norm * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny)
+        perturbation = self.args.adversarial_epsilon * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny)
         with embeddings.register_forward_hook(lambda module, arguments, output: output + perturbation):
             with self.compute_loss_context_manager():
                 adversarial_loss = super().compute_loss(
@@ -432,7 +432,7 @@ def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
     return TextClassificationMetrics().compute(predictions=probabilities, references=prediction.label_ids)
 
 
-class Measured(NamedTuple):
+class EvalResult(NamedTuple):
     """What the final model gives for a held-out part.
 
     Attributes:
@@ -446,11 +446,11 @@ class Measured(NamedTuple):
     metrics: dict[str, float]
 
 
-def measure(logits: np.ndarray, labels: np.ndarray) -> Measured:
+def measure(logits: np.ndarray, labels: np.ndarray) -> EvalResult:
     """Measures `(rows, num_labels)` logits against `(rows,)` class ids."""
     loss = cross_entropy(logits, labels)
     metrics = compute_metrics(EvalPrediction(predictions=logits, label_ids=labels))
-    return Measured(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
+    return EvalResult(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
 
 
 def build_model(
@@ -462,7 +462,7 @@ def build_model(
         ValueError: A value of the model is out of range.
     """
     torch.manual_seed(training_args.seed)
-    config = model_args.to_config(len(data.tokenizer), data_args.class_names)
+    config = model_args.to_config(len(data.tokenizer), data_args.label_names)
     model = BrnnForSequenceClassification(config)
     if training_args.ngram_embeddings:
         model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
@@ -503,7 +503,7 @@ def build_trainer(
     )
 
 
-def kept_epoch(trainer: Trainer) -> Optional[float]:
+def best_epoch(trainer: Trainer) -> Optional[float]:
     """The epoch whose weights a training with `load_best_model_at_end` ended with; None without that."""
     state = trainer.state
     kept = [entry["epoch"] for entry in state.log_history if entry["step"] == state.best_global_step]

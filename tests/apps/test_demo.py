@@ -1,0 +1,275 @@
+import os
+import re
+import runpy
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pandas as pd
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from huggingface_hub import metadata_load
+from playwright.sync_api import expect
+from processes import REPOSITORY, run_python
+
+from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.onnx.export import OnnxClassifier
+
+
+@contextmanager
+def serve(script, temporary_folder, cwd=REPOSITORY, **environment):
+    """Runs a demo until the block ends, with its temporary files in a folder of its own, and gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"TMPDIR": str(temporary_folder), "GRADIO_SERVER_PORT": str(port)} | environment
+    address = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [sys.executable, script],
+        cwd=cwd,
+        env=environment,
+        # A shell that runs in the background has its processes ignore Ctrl+C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        while True:
+            assert process.poll() is None, f"the demo ended with {process.returncode}"
+            try:
+                urlopen(address).close()
+                break
+            except URLError:
+                time.sleep(0.1)
+        yield address
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serve("scripts/demo.py", tmp_path_factory.mktemp("temporary")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server, verbose=False)
+
+
+@pytest.fixture
+def page(server, browser):
+    expect.set_options(timeout=60_000)
+    page = browser.new_page(accept_downloads=True)
+    page.set_default_timeout(60_000)
+    elsewhere = []
+    page.on("request", lambda request: elsewhere.append(request.url) if is_elsewhere(request.url, server) else None)
+    page.goto(server)
+    yield page
+    page.close()
+    assert not elsewhere
+
+
+def is_elsewhere(url, server):
+    return not url.startswith((server, "data:", "blob:"))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return OnnxClassifier(PRETRAINED_FOLDER)
+
+
+def download(page):
+    with page.expect_download() as started:
+        page.locator("a[download*=scored]").click()
+    return started.value
+
+
+def test_a_text_gets_its_label_and_what_each_word_did(page, classifier):
+    text = "I do not recommend this product <b>ever</b>"
+    page.get_by_label("Text").fill(text)
+    page.get_by_label("Text").press("Enter")
+    words = page.locator(".words")
+    expect(words).to_be_visible()
+    expect(page.get_by_test_id("label-output-value")).to_have_text("NEGATIVE")
+    scores = dict(zip(classifier.label_names, classifier([text])[0]))
+    for name, score in scores.items():
+        shown = re.search(rf"{name}\s*(\d+)%", page.locator(".confidence-set", has_text=name).inner_text())
+        assert abs(int(shown[1]) - 100 * score) < 2
+    spans = words.locator("span").all()
+    points = {
+        span.evaluate("span => span.firstChild.textContent"): int(span.locator("small").inner_text()) for span in spans
+    }
+    assert list(points)[:6] == ["I", "do", "not", "recommend", "this", "product"]
+    without_not = classifier([text.replace("not", "[UNK]")])[0, 0]
+    assert abs(points["not"] - 100 * (scores["NEGATIVE"] - without_not)) < 2
+    assert words.locator("span", has_text="not").get_attribute("class") == "for"
+
+
+def test_an_example_is_classified_by_a_click(page):
+    page.get_by_text("so happy with it").click()
+    expect(page.get_by_test_id("label-output-value")).to_have_text("POSITIVE")
+
+
+def test_a_file_comes_back_scored_row_by_row(page, classifier, tmp_path):
+    texts = [f"{'happy' if i % 3 else 'sad'}, number {i}\nof many " + "really " * (i % 17) for i in range(300)]
+    pd.DataFrame({"id": range(300), "tweet": texts}).to_csv(tmp_path / "mine.csv", index=False)
+    page.get_by_role("tab", name="File").click()
+    page.locator("input[accept*=parquet]").set_input_files(tmp_path / "mine.csv")
+    page.get_by_label("Column").fill("tweet")
+    expect(page.get_by_label("mine.csv")).to_be_visible()
+    page.get_by_role("button", name="Score the file").click()
+    file = download(page)
+    assert file.suggested_filename == "mine.scored.csv"
+    scored = pd.read_csv(file.path())
+    assert scored["id"].tolist() == list(range(300))
+    assert scored["tweet"].tolist() == texts
+    probabilities = classifier(texts)
+    assert scored["label"].tolist() == [classifier.label_names[i] for i in probabilities.argmax(axis=1)]
+    np.testing.assert_allclose(scored["score"], probabilities.max(axis=1), atol=1e-5)
+
+
+def test_pasted_lines_come_back_scored(page, classifier):
+    texts = ["so happy", 'so sad, "really"', "best day ever"]
+    page.get_by_role("tab", name="Many lines").click()
+    page.get_by_label("Lines").fill("\n\n".join(texts))
+    page.get_by_role("button", name="Score the lines").click()
+    scored = pd.read_csv(download(page).path())
+    assert scored["text"].tolist() == texts
+    np.testing.assert_allclose(scored["score"], classifier(texts).max(axis=1), atol=1e-5)
+
+
+def test_limits_that_are_passed_are_named(page, tmp_path):
+    page.get_by_label("Text").fill("x" * 1001)
+    page.get_by_role("button", name="Classify").click()
+    expect(page.get_by_text("The text has 1,001 characters; 1,000 are the most.")).to_be_visible()
+    (tmp_path / "big.csv").write_text("text\n" + "a\n" * 10_500_000)
+    page.get_by_role("tab", name="File").click()
+    page.locator("input[accept*=parquet]").set_input_files(tmp_path / "big.csv")
+    expect(page.get_by_text("exceed the maximum allowed size of 20.0 Mb")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("many.csv", "text\n" + "a\n" * 100_001, "many.csv: it has more than 100,000 rows"),
+        ("long.csv", "text\na\n" + "b" * 1001 + "\n", "long.csv, line 3: the text has 1,001 characters"),
+        ("fields.csv", "id,text\n1,a\n2,b,c\n", "fields.csv, line 3: 3 fields instead of 2"),
+        ("null.jsonl", '{"text": "a"}\n{"text": null}\n', "null.jsonl, line 2: field 'text' is None"),
+        ("column.csv", "tweet\na\n", "column.csv: no column 'text' among tweet"),
+        ("scored.csv", "text,label\na,1\n", "scored.csv: already has a column label"),
+        ("empty.txt", "", "empty.txt: no row to score"),
+        ("broken.parquet", "PAR1", "broken.parquet: not a readable parquet file"),
+    ],
+)
+def test_a_file_that_cannot_be_scored_is_named_with_its_place(client, write_file, name, content, message):
+    with pytest.raises(AppError) as error:
+        client.predict(handle_file(write_file(name, content)), "text", api_name="/score_upload")
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "api_name", "message"),
+    [
+        ([" "], "/classify", "Type a text first."),
+        (["\n \n"], "/score_lines", "Paste some lines first."),
+        ([None, "text"], "/score_upload", "Choose a file first."),
+    ],
+)
+def test_empty_input_is_said_to_be_empty(client, arguments, api_name, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(*arguments, api_name=api_name)
+
+
+def test_a_short_request_does_not_wait_for_a_long_file(server, client, tmp_path):
+    pd.DataFrame({"text": [f"number {i} " + "really " * 20 for i in range(40_000)]}).to_csv(tmp_path / "long.csv")
+    other = Client(server, verbose=False)
+    job = client.submit(handle_file(tmp_path / "long.csv"), "text", api_name="/score_upload")
+    while not (progress := job.status().progress_data):
+        time.sleep(0.05)
+    assert progress[0].length == 40_000
+    probabilities, _ = other.predict("so happy", api_name="/classify")
+    scored, _ = other.predict("so happy\nso sad", api_name="/score_lines")
+    progress = job.status().progress_data
+    assert progress and progress[0].index < 40_000
+    assert probabilities["label"] == "POSITIVE"
+    assert len(pd.read_csv(scored)) == 2
+    scored, _ = job.result()
+    assert len(pd.read_csv(scored)) == 40_000
+
+
+def test_a_space_works_alone_and_leaves_no_file_behind(tmp_path):
+    space = tmp_path / "space"
+    run_python("scripts/demo.py", "--space", space)
+    card = (space / "README.md").read_text()
+    assert card.startswith("---\n")
+    assert "sdk: gradio" in card
+    assert "app_file: app.py" in card
+    assert requirements(space) == {"numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm"}
+    size = sum(path.stat().st_size for path in space.rglob("*"))
+    assert size < 1.2 * sum(path.stat().st_size for path in PRETRAINED_FOLDER.rglob("*"))
+
+    moved = space.rename(tmp_path / "elsewhere")
+    missing = tmp_path / "missing"
+    missing.mkdir()
+    for name in ("hf_brnn", "torch", "transformers"):
+        (missing / f"{name}.py").write_text("raise ImportError")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with serve("app.py", temporary, moved, PYTHONPATH=str(missing)) as address:
+        client = Client(address, verbose=False, download_files=tmp_path / "downloads")
+        scored, _ = client.predict("so happy\nso sad", api_name="/score_lines")
+        assert pd.read_csv(scored)["label"].tolist() == ["POSITIVE", "NEGATIVE"]
+        assert any(path.is_file() for path in temporary.rglob("*"))
+    assert not any(path.is_file() for path in temporary.rglob("*"))
+
+
+def test_the_space_of_a_folder_without_graphs_requires_torch(tmp_path):
+    folder = shutil.copytree(PRETRAINED_FOLDER, tmp_path / "mine", ignore=shutil.ignore_patterns("onnx"))
+    run_python("scripts/demo.py", folder, "--space", tmp_path / "space")
+    assert {"torch", "transformers"} < requirements(tmp_path / "space")
+    assert (tmp_path / "space" / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", ["hf_brnn", 'it"s', "2024: v1", "123"])
+def test_a_space_takes_a_folder_of_any_name(tmp_path, name):
+    folder = shutil.copytree(PRETRAINED_FOLDER, tmp_path / "models" / name)
+    card = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(card.replace("license: apache-2.0\n", ""))
+    write_space = runpy.run_path("scripts/demo.py")["write_space"]
+    space = tmp_path / "spaces" / "space"
+    write_space(folder, space)
+    assert f'"model", {name!r})' in compiled(space / "app.py")
+    metadata = metadata_load(space / "README.md")
+    assert metadata["title"] == name
+    assert "license" not in metadata
+    assert [path.name for path in space.parent.iterdir()] == ["space"]
+    (folder / ".env").write_text("TOKEN=secret")
+    with pytest.raises(FileExistsError, match=r"holds more than a saved model: \.env"):
+        write_space(folder, tmp_path / "spaces" / "other")
+
+
+def compiled(path):
+    code = path.read_text()
+    compile(code, path, "exec")
+    return code
+
+
+def requirements(space):
+    return {line.partition("==")[0] for line in (space / "requirements.txt").read_text().splitlines()}
+
+
+def test_what_cannot_be_served_is_named(tmp_path):
+    process = run_python("scripts/demo.py", tmp_path / "none", check=False)
+    assert f"{tmp_path / 'none'} is no saved folder" in process.stderr
+    process = run_python("scripts/demo.py", "--space", tmp_path, check=False)
+    assert f"{tmp_path}: is there already" in process.stderr

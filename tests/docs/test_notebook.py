@@ -1,0 +1,55 @@
+import re
+from math import sqrt
+
+import nbformat
+import pytest
+from processes import REPOSITORY, run_python
+
+COMMITTED = REPOSITORY / "docs" / "tutorial.ipynb"
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The notebook as a new kernel executes it."""
+    path = tmp_path_factory.mktemp("notebook") / "tutorial.ipynb"
+    run_python("scripts/execute_notebook.py", "--output", path)
+    return path
+
+
+@pytest.fixture(params=["committed", "executed"])
+def outputs(request):
+    """The outputs of the notebook's code cells, as its readers find them and as they are made anew."""
+    path = COMMITTED if request.param == "committed" else request.getfixturevalue("executed")
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert all(cell.outputs for cell in cells)
+    return [output for cell in cells for output in cell.outputs]
+
+
+def text_of(outputs):
+    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+def test_it_runs_without_error_or_warning(outputs):
+    assert {output.output_type for output in outputs} <= {"execute_result", "display_data", "stream"}
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+
+
+def test_the_model_is_better_than_the_most_frequent_label(outputs):
+    text = text_of(outputs)
+    sizes = [int(size) for size in re.findall(r"^(?:NEGATIVE|POSITIVE) +(\d+)$", text, flags=re.MULTILINE)]
+    rows, accuracy = (
+        float(re.search(rf"^{name} +([\d.]+)$", text, flags=re.MULTILINE)[1]) for name in ("rows", "accuracy")
+    )
+    share = max(sizes) / sum(sizes)
+    assert accuracy > share + 5 * sqrt(share * (1 - share) / rows)
+
+
+def test_its_plots_and_its_answer_are_there(outputs):
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    assert re.search(r"\[{'label': '(NEGATIVE|POSITIVE)', 'score': 0\.\d+}\]", text_of(outputs))
+
+
+def test_the_committed_one_names_no_folder_and_no_time_of_a_machine():
+    text = COMMITTED.read_text(encoding="utf-8")
+    assert not re.search("/(home|root|tmp|usr|Users)/", text)
+    assert "iopub" not in text

@@ -1,0 +1,158 @@
+import dataclasses
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from processes import REPOSITORY, run_python
+from reports import make_model, make_report
+from safetensors.torch import load_file
+
+from hf_brnn import BrnnForSequenceClassification
+from hf_brnn.data.augmentation import OTHER_LABEL_SHARE
+from hf_brnn.hub.layout import check_output_folder
+from hf_brnn.hub.save import add_peers, build_card, replacing, save_folder
+from hf_brnn.model.tokenization_brnn import train_tokenizer
+
+
+def test_the_card_says_whether_scores_were_calibrated():
+    report = make_report()
+    assert "a temperature of 1.250" in str(build_card("model", make_model(), report))
+    report = dataclasses.replace(report, temperature=1.0, measured={"validation": report.measured["test"]})
+    assert "Scores were not calibrated" in str(build_card("model", make_model(), report))
+
+
+def save(folder, fill):
+    model = make_model()
+    with torch.no_grad():
+        model.classifier.weight.fill_(fill)
+    save_folder(folder, model, train_tokenizer(["a b c d"], 10), make_report())
+
+
+def classifier_weight(folder):
+    return BrnnForSequenceClassification.from_pretrained(folder).classifier.weight.unique().item()
+
+
+def test_saving_replaces_the_earlier_folder(tmp_path):
+    folder = tmp_path / "model"
+    save(folder, 1)
+    (folder / "onnx").mkdir()
+    save(folder, 2)
+    assert classifier_weight(folder) == 2
+    assert not (folder / "onnx").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_exception_while_saving_leaves_the_earlier_folder_whole(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    save(folder, 1)
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("hf_brnn.hub.save.plot_curves", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(folder, 2)
+    assert classifier_weight(folder) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_process_killed_while_it_saves_leaves_the_earlier_folder_whole(tmp_path):
+    folder = tmp_path / "model"
+    save(folder, 1)
+    code = f"""
+import sys, time
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(REPOSITORY / "tests" / "helpers")!r}]
+import hf_brnn.hub.save, test_saving
+from pathlib import Path
+hf_brnn.hub.save.plot_curves = lambda *args: (print("saving", flush=True), time.sleep(60))
+test_saving.save(Path({str(folder)!r}), 2)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert "saving" in process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert classifier_weight(folder) == 1
+    assert (tmp_path / ".model.part").exists()
+    save(folder, 3)
+    assert classifier_weight(folder) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_set_aside_by_an_interrupted_save_is_put_back(tmp_path):
+    folder = tmp_path / "model"
+    save(folder, 1)
+    folder.rename(tmp_path / ".model.previous")
+    with pytest.raises(RuntimeError), replacing(folder):
+        raise RuntimeError("stop")
+    assert classifier_weight(folder) == 1
+
+
+def test_a_folder_that_is_no_saved_model_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"no saved model.*thesis\.txt"):
+        check_output_folder(tmp_path)
+    with pytest.raises(FileExistsError, match="no saved model"):
+        save(tmp_path, 1)
+    process = run_python("scripts/train.py", "--output_dir", tmp_path, check=False)
+    assert "no saved model" in process.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_model_of_another_kind_is_never_replaced(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(FileExistsError, match="another model"):
+        check_output_folder(tmp_path)
+
+
+def test_the_card_of_the_hub_data_set_names_it():
+    card = build_card("m", make_model(), make_report(dataset_name="stanfordnlp/sentiment140"))
+    assert card.data.datasets == ["stanfordnlp/sentiment140"]
+    assert "demonstration" not in card.text
+    assert "emoticons" in card.text
+
+
+def test_the_card_tells_of_emoticons_that_were_put_in():
+    plain, told = (build_card("m", make_model(), make_report(emoticon_prob=share)).text for share in (0.0, 0.03))
+    assert "putting one into 3 % of the training texts" in told
+    assert f"{100 * OTHER_LABEL_SHARE:.3g} % of the cases not one of the text's label" in told
+    assert "`:)`" not in plain
+
+
+def test_the_table_of_peers_replaces_an_earlier_one(tmp_path):
+    save(tmp_path / "model", 1)
+    card = tmp_path / "model" / "README.md"
+    without = card.read_text()
+    add_peers(tmp_path / "model", "| first |")
+    add_peers(tmp_path / "model", "| second |")
+    text = card.read_text()
+    assert "| first |" not in text
+    assert [line for line in text.splitlines() if line not in without.splitlines()] == ["| second |"]
+    card.write_text("a card of my own")
+    with pytest.raises(ValueError, match="peers"):
+        add_peers(tmp_path / "model", "| third |")
+    assert card.read_text() == "a card of my own"
+
+
+def test_an_undefined_metric_is_left_out_of_the_metadata(tmp_path):
+    report = make_report()
+    report.metrics["test"]["roc_auc"] = float("nan")
+    card = build_card("m", make_model(), report)
+    assert "roc_auc" not in {result.metric_type for result in card.data.eval_results}
+    save_folder(tmp_path / "m", make_model(), train_tokenizer(["a"], 10), report)
+    assert '"roc_auc": null' in (tmp_path / "m" / "metrics.json").read_text()
+
+
+def test_half_weights_load_as_float32_and_give_the_same_scores(tmp_path):
+    model = make_model().eval()
+    model.brnn.half().float()
+    save_folder(tmp_path / "m", model, train_tokenizer(["a b c d"], 10), make_report(), half=True)
+    tensors = load_file(tmp_path / "m" / "model.safetensors")
+    assert {str(value.dtype) for name, value in tensors.items() if name.startswith("brnn.")} == {"torch.float16"}
+    loaded = BrnnForSequenceClassification.from_pretrained(tmp_path / "m").eval()
+    assert loaded.dtype == torch.float32
+    ids = torch.randint(2, 10, (3, 5))
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, model(ids).logits)
