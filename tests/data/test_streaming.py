@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """Kills a training in phases of it, one after the other, and starts it again each time, but for the last.
 
-python tests/helpers/kill_training.py --kills reading stepping ... -- --output_dir FOLDER [arguments of scripts/train.py]
+python tests/helpers/kill_training.py --kills reading stepping ... -- --output_dir FOLDER [options of train.py]
 
 Fails where a run ends before it is killed. A killed process is a fork of this one, which saves the time of the imports.
 """

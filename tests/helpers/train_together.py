@@ -1,4 +1,4 @@
-"""Trains tiny models in processes that tests/training/test_processes.py runs together, and writes what they give to a folder."""
+"""Trains tiny models in the processes that test_processes.py runs together, and writes what they give to a folder."""
 
 import os
 import sys
