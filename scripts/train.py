@@ -136,7 +136,7 @@ def save(
     fold_ngrams(model)
     if training_args.save_fp16:
         model.brnn.half().float()
-    predictions = {name: trainer.predict(rows) for name, rows in data.held_out.items()}
+    predictions = {name: trainer.predict(rows) for name, rows in data.eval_splits.items()}
     temperature = 1.0
     if "validation" in predictions:
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
@@ -150,7 +150,7 @@ def save(
         measured=measured,
         temperature=temperature,
         history=epoch_history(trainer.state.log_history),
-        evaluated="validation" if "validation" in data.held_out else "test",
+        evaluated="validation" if "validation" in data.eval_splits else "test",
         config=arguments.config,
         best_epoch=best_epoch(trainer),
         seconds=seconds,

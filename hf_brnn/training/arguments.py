@@ -104,6 +104,8 @@ class BrnnTrainingArguments(TrainingArguments):
         default=False,
         metadata={"help": "Save embeddings and recurrent weights as float16, half the size; they load as float32."},
     )
+    # DataArguments has an option of this name; the Trainer's own, a list of keys, keeps its default.
+    label_names: Optional[list[str]] = field(default=None, init=False)
     bf16: bool = False
     fp16: bool = False
     precision: str = field(
@@ -193,7 +195,7 @@ def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
         config[name] = config[name] and [Path(file).name for file in config[name]]
     given = {argument[2:].partition("=")[0].replace("-", "_") for argument in merged if argument.startswith("--")}
     given |= {name.removeprefix("no_") for name in given} | {"seed", "optim"}
-    names = {f.name for f in fields(training_args) if not f.name.startswith("hub_")}.difference(LOCAL_ARGUMENTS)
+    names = {f.name for f in fields(training_args) if f.init and not f.name.startswith("hub_")}.difference(LOCAL_ARGUMENTS)
     for name in sorted(given & names):
         value = getattr(training_args, name)
         config[name] = getattr(value, "value", value)

@@ -23,7 +23,7 @@ from ..model.tokenization_brnn import save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 
 TRAIN_ROWS = "train_rows.parquet"
-HELD_OUT = ("validation", "test")
+EVAL_SPLITS = ("validation", "test")
 STREAM_PLAN = "stream.json"
 SUMMARY = "summary.txt"
 LONGEST_PREPARATION = timedelta(days=7)
@@ -35,14 +35,16 @@ class PreparedData:
 
     Attributes:
         tokenizer: The tokenizer.
-        train: The training part.
-        held_out: The other parts by name, `validation` and `test`.
-        summary: What is known of the source, for people.
+        train: The training split.
+        eval_splits: The `validation` and the `test` split, where there are any.
+        label_names: Names of the labels, in the order of their ids.
+        summary: A summary of the source, for people.
     """
 
     tokenizer: PreTrainedTokenizerFast
     train: Union[TokenizedDataset, StreamedTexts]
-    held_out: dict[str, TokenizedDataset]
+    eval_splits: dict[str, TokenizedDataset]
+    label_names: list[str]
     summary: str = ""
 
 
@@ -70,9 +72,9 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
                 _write_data(data_args, training_args, folder)
     _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
-    held_out = {
+    eval_splits = {
         name: TokenizedDataset.load(folder / f"{name}.arrow", tokenizer.pad_token_id)
-        for name in HELD_OUT
+        for name in EVAL_SPLITS
         if (folder / f"{name}.arrow").exists()
     }
     train: Union[TokenizedDataset, StreamedTexts]
@@ -88,7 +90,8 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
         )
     else:
         train = TokenizedDataset.load(folder / "train.arrow", tokenizer.pad_token_id)
-    return PreparedData(tokenizer, train, held_out, (folder / SUMMARY).read_text(encoding="utf-8"))
+    summary = (folder / SUMMARY).read_text(encoding="utf-8")
+    return PreparedData(tokenizer, train, eval_splits, data_args.label_names, summary)
 
 
 @contextmanager

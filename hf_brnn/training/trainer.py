@@ -462,7 +462,7 @@ def build_model(
         ValueError: A value of the model is out of range.
     """
     torch.manual_seed(training_args.seed)
-    config = model_args.to_config(len(data.tokenizer), data_args.label_names)
+    config = model_args.to_config(len(data.tokenizer), data.label_names)
     model = BrnnForSequenceClassification(config)
     if training_args.ngram_embeddings:
         model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
@@ -478,8 +478,8 @@ def build_trainer(
         ValueError: The best checkpoint or the moment to stop would be chosen on the test part, a value of the model is
             out of range, or adversarial training has several GPUs in one process.
     """
-    evaluated = "validation" if "validation" in data.held_out else "test"
-    if evaluated not in data.held_out and training_args.eval_strategy != "no":
+    evaluated = "validation" if "validation" in data.eval_splits else "test"
+    if evaluated not in data.eval_splits and training_args.eval_strategy != "no":
         raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
     patience = training_args.early_stopping_patience
     if patience is not None and training_args.eval_strategy == "no":
@@ -496,7 +496,7 @@ def build_trainer(
         model=build_model(model_args, data_args, training_args, data),
         args=training_args,
         train_dataset=data.train,
-        eval_dataset=data.held_out.get(evaluated),
+        eval_dataset=data.eval_splits.get(evaluated),
         processing_class=data.tokenizer,
         compute_metrics=compute_metrics,
         callbacks=callbacks,

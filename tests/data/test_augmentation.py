@@ -49,8 +49,8 @@ def test_training_texts_get_them_and_no_others(tmp_path):
     plain, with_emoticons = prepare(0), prepare(1)
     assert {":)", ":-)", ":d", "=)", ":(", ":-(", "=("} <= set(with_emoticons.tokenizer.get_vocab())
     assert (with_emoticons.train.lengths > plain.train.lengths).mean() > 0.99  # but for those that are cut
-    for name, part in plain.held_out.items():
-        np.testing.assert_array_equal(with_emoticons.held_out[name].lengths, part.lengths)
+    for name, part in plain.eval_splits.items():
+        np.testing.assert_array_equal(with_emoticons.eval_splits[name].lengths, part.lengths)
 
 
 def test_labels_that_no_emoticon_stands_for_are_refused():

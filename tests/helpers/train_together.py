@@ -50,7 +50,7 @@ def main(folder):
     trainer.train()
     found["fp32"] = trainer.accelerator.unwrap_model(trainer.model).state_dict()
     found["rows"] = gather_object([data.train.asked])
-    test = data.held_out["test"]
+    test = data.eval_splits["test"]
     found["metrics"] = trainer.evaluate(test)
     found["predicted"], found["labels"], _ = trainer.predict(test)
     found["true_labels"] = np.array(test.labels)

@@ -565,7 +565,7 @@ def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, m
 def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
     arguments = parsed(tmp_path / "run", "--max_rows", 300, "--metric_for_best_model", "roc_auc")
     data = prepare_data(arguments.data, arguments.training, tmp_path / DATA_FOLDER)
-    arguments.data.label_names.append("NEVER")
+    data.label_names.append("NEVER")
     trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
     with pytest.raises(RunError, match="roc_auc is undefined"):
         trainer.train()
