@@ -17,7 +17,7 @@ from benchmark_timing import Table
 
 from hf_brnn.data.source import LabelledRows, load_rows, split_rows
 from hf_brnn.evaluation.checklist import checklist_table
-from hf_brnn.evaluation.metrics import TextClassificationMetrics
+from hf_brnn.evaluation.metrics import classification_metrics
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.training.arguments import parse_arguments
 
@@ -81,10 +81,7 @@ def accuracy_tables(args: argparse.Namespace, folder: Path) -> dict[str, Table]:
 
 
 def describe(name: str, results: list[Result], test: LabelledRows) -> dict[str, object]:
-    measured = [
-        TextClassificationMetrics().compute(predictions=result.predict(test.texts), references=test.labels)
-        for result in results
-    ]
+    measured = [classification_metrics(result.predict(test.texts), test.labels) for result in results]
     row: dict[str, object] = {"what": name if len(results) == 1 else f"{name}, mean of {len(results)} seeds"}
     for metric in METRICS:
         row[metric] = statistics.mean(entry[metric] for entry in measured)

@@ -21,7 +21,7 @@ from transformers import HfArgumentParser
 from hf_brnn.data.files import table_writer
 from hf_brnn.data.source import DataArguments, load_rows
 from hf_brnn.evaluation.checklist import checklist_table
-from hf_brnn.evaluation.metrics import TextClassificationMetrics
+from hf_brnn.evaluation.metrics import classification_metrics
 from hf_brnn.evaluation.plots import plot_confusion_matrix, plot_reliability
 from hf_brnn.hub.save import write_json
 from hf_brnn.inference.classifier import TorchClassifier
@@ -90,7 +90,7 @@ def measure_rows(scorer: TorchClassifier, args: EvaluationArguments, data_args: 
         "neutral_left_out": rows.neutral,
         "bad_left_out": len(rows.bad_rows),
     }
-    metrics |= TextClassificationMetrics().compute(predictions=probabilities, references=labels)
+    metrics |= classification_metrics(probabilities, labels)
     plot_confusion_matrix(labels, probabilities, scorer.label_names, folder / "confusion_matrix.png")
     plot_reliability(labels, probabilities, folder / "reliability.png")
     write_predictions(rows.texts, labels, probabilities, scorer.label_names, folder / "predictions.csv")

@@ -18,9 +18,10 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
+from hf_brnn.evaluation.report import TrainingReport, evaluate
 from hf_brnn.hub.layout import check_output_folder
 from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push_folder
-from hf_brnn.hub.save import TrainingReport, save_folder
+from hf_brnn.hub.save import save_folder
 from hf_brnn.training.arguments import Arguments, parse_arguments
 from hf_brnn.training.callbacks import StopOnSignal, Stopped
 from hf_brnn.training.checkpoints import (
@@ -42,7 +43,6 @@ from hf_brnn.training.trainer import (
     best_epoch,
     build_trainer,
     epoch_history,
-    measure,
 )
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
@@ -141,13 +141,13 @@ def save(
     if "validation" in predictions:
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
         fold_temperature(model, temperature)
-    measured = {name: measure(part.predictions / temperature, part.label_ids) for name, part in predictions.items()}
+    results = {name: evaluate(part.predictions / temperature, part.label_ids) for name, part in predictions.items()}
     if not training_args.should_save:
         return
-    if "validation" in measured and temperature == 1:
+    if "validation" in results and temperature == 1:
         print("scores are not calibrated: every validation row is labelled rightly")
     report = TrainingReport(
-        measured=measured,
+        results=results,
         temperature=temperature,
         history=epoch_history(trainer.state.log_history),
         evaluated="validation" if "validation" in data.eval_splits else "test",
@@ -164,7 +164,7 @@ def save(
     has_logs = remove_checkpoints(checkpoints)
     if training_args.process_index:
         return
-    if measured:
+    if results:
         print(pd.DataFrame(report.metrics).T.astype({"rows": int}).to_string(float_format="%.4f"))
     print(f"Saved {folder}: the model, its card (README.md), curves.png and metrics.json.")
     if has_logs:

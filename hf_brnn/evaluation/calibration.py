@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, fitted on validation rows, that makes confidence agree with accuracy."""
+"""Temperature scaling: one number, fitted on the validation split, that makes confidence agree with accuracy."""
 
 import numpy as np
 import torch
@@ -10,15 +10,15 @@ LOWEST, HIGHEST = 0.05, 20.0
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature t that makes the cross entropy of logits / t least (Guo et al., 2017, section 4.2).
+    """Returns the temperature t that minimizes the cross-entropy of logits / t (Guo et al., 2017, section 4.2).
 
     Args:
-        logits: `(rows, num_labels)` of rows that the model was not trained on.
+        logits: `(rows, num_labels)` of the validation split.
         labels: `(rows,)` class ids.
 
     Returns:
-        A number between 0.05 and 20; above 1 where the model was too sure. Where no row is labelled wrongly it is 1:
-        such rows don't tell how sure is too sure.
+        A number between 0.05 and 20; above 1 for an overconfident model. 1 where every row is classified correctly:
+        without errors there is nothing to calibrate on.
     """
     if (logits.argmax(axis=1) == labels).all():
         return 1.0
@@ -32,7 +32,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 @torch.no_grad()
 def fold_temperature(model: BrnnForSequenceClassification, temperature: float) -> None:
-    """Divides the classifier's weights by the temperature, so that every runtime gives calibrated probabilities; no
-    label changes."""
+    """Divides the classifier's weights by the temperature, so that every runtime returns calibrated probabilities.
+    Predicted labels stay the same."""
     model.classifier.weight.div_(temperature)
     model.classifier.bias.div_(temperature)

@@ -1,10 +1,12 @@
-"""Small checks of what a sentiment classifier should know, in the manner of CheckList (Ribeiro et al., 2020)."""
+"""A checklist for sentiment classifiers: negation, contrast, typos and the like (CheckList, Ribeiro et al., 2020)."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Union
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEGATIVE, POSITIVE = 0, 1
 
@@ -95,7 +97,7 @@ EMOTICONS = (
 
 
 class Check(NamedTuple):
-    """A text and its right label, or another text whose label it must share."""
+    """A text, and its expected label or another text that must get the same label."""
 
     capability: str
     text: str
@@ -103,7 +105,7 @@ class Check(NamedTuple):
 
 
 def checks() -> list[Check]:
-    """All checks. The classifier's labels are taken to be negative (0) and positive (1)."""
+    """Returns all checks. Label 0 is negative, label 1 positive."""
     return [*_labelled_checks(), *_invariance_checks()]
 
 
@@ -137,7 +139,7 @@ def _invariance_checks() -> Iterator[Check]:
 
 
 def _typos(text: str) -> Iterator[str]:
-    """The text with its longest word misspelled: two letters exchanged, one lost, one doubled."""
+    """Yields the text with its longest word misspelled: two letters swapped, one dropped, one doubled."""
     word = max(text.replace(",", "").split(), key=len)
     middle = len(word) // 2
     exchanged = word[: middle - 1] + word[middle] + word[middle - 1] + word[middle + 1 :]
@@ -147,15 +149,17 @@ def _typos(text: str) -> Iterator[str]:
         yield text.replace(word, changed)
 
 
-def checklist_table(predict: Callable[[list[str]], np.ndarray]) -> tuple[pd.DataFrame, list[str]]:
+def checklist_table(predict: Callable[[list[str]], np.ndarray]) -> tuple["pd.DataFrame", list[str]]:
     """Runs all checks.
 
     Args:
         predict: Takes n texts and returns `(n, 2)` probabilities of negative and positive.
 
     Returns:
-        The number of checks, of passed ones and the share of these by capability; and a line for each failed check.
+        Number of checks, number passed and pass rate by capability; and a line for each failed check.
     """
+    import pandas as pd
+
     all_checks = checks()
     texts = sorted({text for check in all_checks for text in (check.text, check.expected) if isinstance(text, str)})
     labels = dict(zip(texts, predict(texts).argmax(axis=1).tolist()))

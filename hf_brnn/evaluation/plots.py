@@ -1,21 +1,18 @@
-"""The pictures of a training and of an evaluation."""
+"""The plots of a training run and of an evaluation. matplotlib is loaded when one is drawn."""
 
 from pathlib import Path
+from typing import Any
 
-import matplotlib
 import numpy as np
-import pandas as pd
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from .metrics import CALIBRATION_BINS, expected_calibration_error
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.ticker import MaxNLocator
-
 
 def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> None:
-    """Draws loss and accuracy of the training rows and of the evaluated part by epoch."""
+    """Plots loss and accuracy by epoch, of the training split and of the split `evaluated`."""
+    from matplotlib.ticker import MaxNLocator
+
+    plt = _pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for axis, name in zip(axes, ("loss", "accuracy")):
         for key, label in ((name, "train"), (f"eval_{name}", evaluated)):
@@ -33,7 +30,18 @@ def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> 
 
 
 def plot_confusion_matrix(labels: np.ndarray, probabilities: np.ndarray, names: list[str], path: Path) -> None:
-    names = [name.replace("$", r"\$") for name in names]  # matplotlib sets what stands between two as mathematics
+    """Plots the number of rows by true and by predicted class.
+
+    Args:
+        labels: `(rows,)` class ids.
+        probabilities: `(rows, num_labels)`.
+        names: The label names.
+        path: The png file to write.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    plt = _pyplot()
+    names = [name.replace("$", r"\$") for name in names]  # matplotlib reads what is between two as a formula
     figure, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
     ConfusionMatrixDisplay.from_predictions(
         labels, probabilities.argmax(axis=1), labels=range(len(names)), display_labels=names, cmap="Blues", ax=axis
@@ -44,15 +52,26 @@ def plot_confusion_matrix(labels: np.ndarray, probabilities: np.ndarray, names: 
 
 
 def plot_reliability(labels: np.ndarray, probabilities: np.ndarray, path: Path) -> None:
-    """Accuracy against confidence in bins of equal width (Guo et al., 2017, figure 1), and how many rows each holds."""
+    """Plots accuracy against confidence in bins of equal width (Guo et al., 2017, figure 1), and the rows of each bin.
+
+    Args:
+        labels: `(rows,)` class ids.
+        probabilities: `(rows, num_labels)`.
+        path: The png file to write.
+    """
+    plt = _pyplot()
     confidences = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1).tolist()
-    bins = pd.cut(confidences, edges, labels=False, include_lowest=True)
-    table = pd.DataFrame({"bin": bins, "confidence": confidences, "correct": correct}).groupby("bin").mean()
+    bin_ids = np.clip(np.ceil(confidences * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
+    counts = np.bincount(bin_ids)
+    has_rows = counts > 0
+    mean_confidence, accuracy = (
+        np.bincount(bin_ids, weights=values)[has_rows] / counts[has_rows] for values in (confidences, correct)
+    )
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 6), sharex=True, height_ratios=(3, 1), layout="constrained")
     top.plot([0, 1], [0, 1], linestyle="--", color="grey", label="perfect calibration")
-    top.plot(table["confidence"], table["correct"], marker="o", label="model")
+    top.plot(mean_confidence, accuracy, marker="o", label="model")
     top.set_ylabel("accuracy")
     top.set_title(f"Reliability, calibration error {expected_calibration_error(probabilities, labels):.4f}")
     top.legend(loc="lower right")
@@ -62,3 +81,12 @@ def plot_reliability(labels: np.ndarray, probabilities: np.ndarray, path: Path) 
     bottom.set_xlim(1 / probabilities.shape[1] - 0.02, 1.02)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot

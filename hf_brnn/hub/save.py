@@ -6,9 +6,8 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 from huggingface_hub import EvalResult as CardResult
@@ -18,10 +17,10 @@ from transformers import PreTrainedTokenizerFast
 from ..data.augmentation import OTHER_LABEL_SHARE
 from ..data.source import HUB_DATASET, SAMPLE
 from ..evaluation.plots import plot_curves, plot_reliability
+from ..evaluation.report import TrainingReport
 from ..model import auto  # noqa: F401  registered models save their code too
 from ..model.modeling_brnn import BrnnPreTrainedModel
 from ..model.tokenization_brnn import save_tokenizer
-from ..training.trainer import EvalResult
 from .layout import check_output_folder
 
 logger = logging.getLogger(__name__)
@@ -31,47 +30,6 @@ CARD_TEMPLATE = Path(__file__).parent / "card_template.md"
 ENDPOINT_HANDLER = Path(__file__).parent / "handler.py"
 PEERS_MARK = "<!-- peers -->"
 CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
-
-
-@dataclass
-class TrainingReport:
-    """What is known of a finished training, for card and metrics.
-
-    Attributes:
-        measured: What the final model gives for validation and test part, by name.
-        temperature: What the logits were divided by to calibrate them; 1 without a validation part.
-        history: Entries of `epoch_history`.
-        evaluated: The part that the history's `eval_` metrics are of.
-        config: The `config` of the run's `Arguments`.
-        best_epoch: The epoch whose weights were kept, if that was not simply the last.
-        seconds: Wall time of the training, of a resumed one since it was resumed.
-        resumed_epoch: The epoch at which it was resumed last; None if it ran through.
-        processor: What it ran on, as `describe_processor` says it.
-        watts: The power that `assumed_watts` takes for it.
-        versions: Versions of the libraries by name.
-    """
-
-    measured: dict[str, EvalResult]
-    temperature: float
-    history: list[dict[str, float]]
-    evaluated: str
-    config: dict[str, Any]
-    best_epoch: Optional[float]
-    seconds: float
-    resumed_epoch: Optional[float]
-    processor: str
-    watts: int
-    versions: dict[str, str]
-
-    @property
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """Metrics by part."""
-        return {name: part.metrics for name, part in self.measured.items()}
-
-    @property
-    def reported(self) -> str:
-        """The part that the card reports on."""
-        return "test" if "test" in self.measured else self.evaluated
 
 
 @contextmanager
@@ -131,8 +89,8 @@ def save_folder(
         save_tokenizer(tokenizer, part)
         shutil.copyfile(ENDPOINT_HANDLER, part / ENDPOINT_HANDLER.name)
         plot_curves(report.history, part / "curves.png", report.evaluated)
-        if report.reported in report.measured:
-            part_measured = report.measured[report.reported]
+        if report.reported in report.results:
+            part_measured = report.results[report.reported]
             plot_reliability(part_measured.labels, part_measured.probabilities, part / "reliability.png")
         metrics = {
             **report.metrics,

@@ -4,7 +4,7 @@ import math
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, ro
 from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthBatchSampler, TokenizedDataset
 from ..data.source import DataArguments
 from ..data.streaming import StreamedTexts, StreamSampler
-from ..evaluation.metrics import TextClassificationMetrics
 from ..evaluation.plots import plot_curves
+from ..evaluation.report import cross_entropy, softmax
 from ..model.modeling_brnn import BrnnForSequenceClassification
 from .arguments import BrnnTrainingArguments, ModelArguments, resolved_precision
 from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
@@ -418,39 +418,12 @@ class CurvesCallback(TrainerCallback):
             plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
 
 
-def probabilities_of(logits: np.ndarray) -> np.ndarray:
-    return torch.from_numpy(logits).float().softmax(dim=-1).numpy()
-
-
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    return torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
-
-
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """The metrics of `TextClassificationMetrics` from logits `(rows, num_labels)`."""
-    probabilities = probabilities_of(np.asarray(prediction.predictions))
+    """Computes the metrics of `TextClassificationMetrics` from logits `(rows, num_labels)`."""
+    from ..evaluation.hf_metric import TextClassificationMetrics
+
+    probabilities = softmax(np.asarray(prediction.predictions))
     return TextClassificationMetrics().compute(predictions=probabilities, references=prediction.label_ids)
-
-
-class EvalResult(NamedTuple):
-    """What the final model gives for a held-out part.
-
-    Attributes:
-        labels: `(rows,)` class ids.
-        probabilities: `(rows, num_labels)`.
-        metrics: `rows`, `loss` (cross entropy) and the metrics of `TextClassificationMetrics`.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-    metrics: dict[str, float]
-
-
-def measure(logits: np.ndarray, labels: np.ndarray) -> EvalResult:
-    """Measures `(rows, num_labels)` logits against `(rows,)` class ids."""
-    loss = cross_entropy(logits, labels)
-    metrics = compute_metrics(EvalPrediction(predictions=logits, label_ids=labels))
-    return EvalResult(labels, probabilities_of(logits), {"rows": len(labels), "loss": loss} | metrics)
 
 
 def build_model(

@@ -5,14 +5,14 @@ import torch
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
 from hf_brnn.evaluation.metrics import expected_calibration_error
-from hf_brnn.training.trainer import probabilities_of
+from hf_brnn.evaluation.report import softmax
 
 
 def drawn_rows(rows, temperature):
     """Logits that are too sure by `temperature`, and labels drawn from the probabilities that are right."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(rows, 3)).astype(np.float32)
-    probabilities = probabilities_of(logits)
+    probabilities = softmax(logits)
     labels = np.array([rng.choice(3, p=row / row.sum()) for row in probabilities.astype(np.float64)])
     return logits * temperature, labels
 
@@ -22,7 +22,7 @@ def test_the_temperature_is_the_one_the_labels_were_drawn_with(temperature):
     logits, labels = drawn_rows(20_000, temperature)
     found = fit_temperature(logits, labels)
     assert found == pytest.approx(temperature, rel=0.05)
-    assert expected_calibration_error(probabilities_of(logits / found), labels) < 0.02
+    assert expected_calibration_error(softmax(logits / found), labels) < 0.02
 
 
 def test_rows_that_are_all_right_give_no_temperature():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from hf_brnn.evaluation.metrics import TextClassificationMetrics, expected_calibration_error
+from hf_brnn.evaluation.hf_metric import TextClassificationMetrics
+from hf_brnn.evaluation.metrics import METRIC_NAMES, classification_metrics, expected_calibration_error
 
 
 def make_predictions(num_labels, rows=500):
@@ -18,7 +19,9 @@ def make_predictions(num_labels, rows=500):
 def test_metrics_are_those_of_scikit_learn(num_labels, average):
     probabilities, labels = make_predictions(num_labels)
     predicted = probabilities.argmax(axis=1)
-    metrics = TextClassificationMetrics().compute(predictions=probabilities, references=labels)
+    metrics = classification_metrics(probabilities, labels)
+    assert TextClassificationMetrics().compute(predictions=probabilities, references=labels) == metrics
+    assert tuple(metrics) == METRIC_NAMES
     assert metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     for name, score in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
         assert metrics[name] == pytest.approx(score(labels, predicted, average=average))
@@ -44,6 +47,6 @@ def test_calibrated_scores_have_a_small_error_and_sure_ones_a_large_one():
 
 
 def test_one_class_alone_has_no_area_under_the_curve():
-    metrics = TextClassificationMetrics().compute(predictions=[[0.9, 0.1], [0.2, 0.8]], references=[1, 1])
+    metrics = classification_metrics(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([1, 1]))
     assert math.isnan(metrics["roc_auc"])
     assert metrics["accuracy"] == 0.5

@@ -20,7 +20,7 @@ from hf_brnn.model.tokenization_brnn import train_tokenizer
 def test_the_card_says_whether_scores_were_calibrated():
     report = make_report()
     assert "a temperature of 1.250" in str(build_card("model", make_model(), report))
-    report = dataclasses.replace(report, temperature=1.0, measured={"validation": report.measured["test"]})
+    report = dataclasses.replace(report, temperature=1.0, results={"validation": report.results["test"]})
     assert "Scores were not calibrated" in str(build_card("model", make_model(), report))
 
 
@@ -65,10 +65,10 @@ def test_a_process_killed_while_it_saves_leaves_the_earlier_folder_whole(tmp_pat
     code = f"""
 import sys, time
 sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(REPOSITORY / "tests" / "helpers")!r}]
-import hf_brnn.hub.save, test_saving
+import hf_brnn.hub.save, test_save
 from pathlib import Path
 hf_brnn.hub.save.plot_curves = lambda *args: (print("saving", flush=True), time.sleep(60))
-test_saving.save(Path({str(folder)!r}), 2)
+test_save.save(Path({str(folder)!r}), 2)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert "saving" in process.stdout.readline()
