@@ -44,8 +44,10 @@ from benchmark_training import epoch_arguments, steps_by, steps_by_threads, trai
 from transformers import pipeline
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
-from hf_brnn.data.source import DataArguments, LabelledRows, load_rows, split_rows
+from hf_brnn.data.rows import LabelledRows, load_rows
+from hf_brnn.data.splits import split_rows
 from hf_brnn.hub.save import add_peers
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx

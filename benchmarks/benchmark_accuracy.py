@@ -15,7 +15,8 @@ import benchmark_peers as peers
 import pandas as pd
 from benchmark_timing import Table
 
-from hf_brnn.data.source import LabelledRows, load_rows, split_rows
+from hf_brnn.data.rows import LabelledRows, load_rows
+from hf_brnn.data.splits import split_rows
 from hf_brnn.evaluation.checklist import checklist_table
 from hf_brnn.evaluation.metrics import classification_metrics
 from hf_brnn.inference.classifier import TorchClassifier

@@ -9,7 +9,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from hf_brnn.data.source import LabelledRows
+from hf_brnn.data.rows import LabelledRows
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -20,8 +20,10 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import LengthBatchSampler, tokenize
-from hf_brnn.data.source import DataArguments, load_rows, split_rows
+from hf_brnn.data.rows import load_rows
+from hf_brnn.data.splits import split_rows
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 from hf_brnn.training.arguments import Arguments, has_bf16, parse_arguments
 from hf_brnn.training.device import FreedMemory, prepare_cpu

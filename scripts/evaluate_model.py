@@ -18,8 +18,9 @@ import pandas as pd
 import pyarrow as pa
 from transformers import HfArgumentParser
 
-from hf_brnn.data.files import table_writer
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.rows import load_rows
+from hf_brnn.data.writers import table_writer
 from hf_brnn.evaluation.checklist import checklist_table
 from hf_brnn.evaluation.metrics import classification_metrics
 from hf_brnn.evaluation.plots import plot_confusion_matrix, plot_reliability

@@ -8,7 +8,8 @@ from processes import REPOSITORY
 USE = """
 import hf_brnn, sys
 from pathlib import Path
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.rows import load_rows
 from hf_brnn.hub.save import CARD_TEMPLATE
 assert "site-packages" in hf_brnn.__file__, hf_brnn.__file__
 assert len(load_rows(DataArguments())) > 1500

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Optional
 
 import numpy as np
-import pyarrow as pa
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
-from .files import has_surrogates, shorten
+from .text import has_surrogates, shorten
 
 TOKENIZE_CHUNK = 20_000
 NO_LABEL = -100
@@ -88,6 +87,8 @@ class TokenizedDataset:
 
     def save(self, path: Path) -> None:
         """Writes an Arrow file that `load` maps into memory."""
+        import pyarrow as pa
+
         token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
         batch = pa.record_batch({"input_ids": token_lists, "labels": pa.array(self.labels)})
         with pa.ipc.new_file(str(path), batch.schema) as writer:
@@ -95,6 +96,8 @@ class TokenizedDataset:
 
     @classmethod
     def load(cls, path: Path, pad_token_id: int) -> "TokenizedDataset":
+        import pyarrow as pa
+
         batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
         input_ids = batch["input_ids"]
         return cls(input_ids.values.to_numpy(), input_ids.offsets.to_numpy(), batch["labels"].to_numpy(), pad_token_id)

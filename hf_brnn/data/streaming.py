@@ -12,17 +12,11 @@ from typing import Optional
 import numpy as np
 from tokenizers import Tokenizer
 
+from .arguments import DataArguments
 from .dataset import LengthBatchSampler, tokenize
-from .source import (
-    DataArguments,
-    LabelledRows,
-    read_held_out_keys,
-    read_rows,
-    report_left_out,
-    source_files,
-    text_key,
-    training_texts,
-)
+from .rows import LabelledRows, read_rows, report_left_out, source_files, training_texts
+from .splits import read_held_out_keys
+from .text import text_key
 
 
 @dataclass

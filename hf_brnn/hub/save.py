@@ -14,8 +14,8 @@ from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerFast
 
+from ..data.arguments import HUB_DATASET, SAMPLE
 from ..data.augmentation import OTHER_LABEL_SHARE
-from ..data.source import HUB_DATASET, SAMPLE
 from ..evaluation.plots import plot_curves, plot_reliability
 from ..evaluation.report import TrainingReport
 from ..model import auto  # noqa: F401  registered models save their code too

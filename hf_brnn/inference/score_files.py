@@ -9,17 +9,9 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from ..data.dataset import TokenizedDataset
-from ..data.files import (
-    BadRow,
-    Batch,
-    OnBadRow,
-    column_values,
-    list_names,
-    read_batches,
-    shorten,
-    table_writer,
-    take_rows,
-)
+from ..data.files import BadRow, Batch, OnBadRow, column_values, read_batches, take_rows
+from ..data.text import list_names, shorten
+from ..data.writers import table_writer
 from ..hub.layout import QUANTIZED_GRAPH
 
 NEW_FIELDS = (pa.field("label", pa.string()), pa.field("score", pa.float32()))

@@ -13,7 +13,7 @@ import torch
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
-from ..data.source import DataArguments
+from ..data.arguments import DataArguments
 from ..evaluation.metrics import METRIC_NAMES
 from ..model.configuration_brnn import BrnnConfig
 from .checkpoints import LAST_CHECKPOINT
@@ -195,7 +195,9 @@ def parse_arguments(argv: list[str], default_config: Path) -> Arguments:
         config[name] = config[name] and [Path(file).name for file in config[name]]
     given = {argument[2:].partition("=")[0].replace("-", "_") for argument in merged if argument.startswith("--")}
     given |= {name.removeprefix("no_") for name in given} | {"seed", "optim"}
-    names = {f.name for f in fields(training_args) if f.init and not f.name.startswith("hub_")}.difference(LOCAL_ARGUMENTS)
+    names = {f.name for f in fields(training_args) if f.init and not f.name.startswith("hub_")}.difference(
+        LOCAL_ARGUMENTS
+    )
     for name in sorted(given & names):
         value = getattr(training_args, name)
         config[name] = getattr(value, "value", value)

@@ -16,9 +16,12 @@ import torch.distributed as dist
 from accelerate.utils import gather_object
 from transformers import PreTrainedTokenizerFast
 
+from ..data.arguments import DataArguments
 from ..data.dataset import TokenizedDataset, tokenize
-from ..data.source import DataArguments, LabelledRows, describe, load_rows, split_rows, training_texts
+from ..data.rows import LabelledRows, load_rows, training_texts
+from ..data.splits import split_rows
 from ..data.streaming import FirstPass, SplitThresholds, StreamedTexts, StreamSplits
+from ..data.summary import describe
 from ..model.tokenization_brnn import save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 

@@ -27,8 +27,8 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
+from ..data.arguments import DataArguments
 from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthBatchSampler, TokenizedDataset
-from ..data.source import DataArguments
 from ..data.streaming import StreamedTexts, StreamSampler
 from ..evaluation.plots import plot_curves
 from ..evaluation.report import cross_entropy, softmax

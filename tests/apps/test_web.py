@@ -14,7 +14,8 @@ from playwright.sync_api import expect
 from processes import REPOSITORY
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.model.tokenization_brnn import save_tokenizer, train_tokenizer
 from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx

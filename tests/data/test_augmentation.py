@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from processes import REPOSITORY
 
+from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.augmentation import EMOTICONS, restore_emoticons
-from hf_brnn.data.source import DataArguments
 from hf_brnn.training.arguments import parse_arguments
 from hf_brnn.training.prepare import prepare_data
 

@@ -20,8 +20,10 @@ from processes import run_python
 from transformers import AutoTokenizer, pipeline
 
 from hf_brnn import PRETRAINED, PRETRAINED_FOLDER
-from hf_brnn.data.files import read_batches, table_writer
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.files import read_batches
+from hf_brnn.data.rows import load_rows
+from hf_brnn.data.writers import table_writer
 from hf_brnn.inference.score_files import score_file
 from hf_brnn.onnx.export import OnnxClassifier
 

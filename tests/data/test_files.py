@@ -3,7 +3,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hf_brnn.data.files import read_batches, table_writer
+from hf_brnn.data.files import read_batches
+from hf_brnn.data.writers import table_writer
 
 
 def read(path, batch_size=2):

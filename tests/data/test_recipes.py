@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hf_brnn.data.source import DataArguments
+from hf_brnn.data.arguments import DataArguments
 from hf_brnn.training.arguments import BrnnTrainingArguments
 from hf_brnn.training.prepare import prepare_data
 

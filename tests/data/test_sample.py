@@ -1,7 +1,8 @@
 import re
 from itertools import combinations
 
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.rows import load_rows
 
 ROWS = load_rows(DataArguments())
 

@@ -7,16 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
+from hf_brnn.data.arguments import HUB_DATASET, DataArguments
 from hf_brnn.data.files import BadRowsError
-from hf_brnn.data.source import (
-    HUB_DATASET,
-    DataArguments,
-    LabelledRows,
-    describe,
-    load_rows,
-    split_rows,
-    text_key,
-)
+from hf_brnn.data.rows import LabelledRows, load_rows
+from hf_brnn.data.splits import split_rows
+from hf_brnn.data.summary import describe
+from hf_brnn.data.text import text_key
 
 ORIGINAL = '"0","1","d","q","u","bad caf\xe9"\n"2","2","d","q","u","neutral"\n"4","3","d","q","u","good, really"\n'
 

@@ -13,9 +13,11 @@ from forks import run_together
 from hub_server import Repository
 from processes import REPOSITORY, run_python, train
 
+from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import NO_LABEL
-from hf_brnn.data.source import DataArguments, load_rows, text_key
+from hf_brnn.data.rows import load_rows
 from hf_brnn.data.streaming import FirstPass, SplitThresholds, StreamedTexts, StreamSampler, StreamSplits
+from hf_brnn.data.text import text_key
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 
 ROWS = 3_000
@@ -251,7 +253,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 STREAMED = (
     *("--streaming", "--shuffle_buffer_size", 300, "--num_train_epochs", 4),
-    *("--data_files", "hf_brnn/sample/*.csv"),
+    *("--data_files", "hf_brnn/data/sample/*.csv"),
 )
 
 
@@ -283,13 +285,14 @@ def test_two_processes_train_from_a_stream(tmp_path):
 
 def test_a_data_set_on_the_hub_is_streamed_and_pinned(server, tmp_path):
     """The repository holds the sample in two shards; a later commit holds other rows."""
-    rows = pd.read_csv(REPOSITORY / "hf_brnn" / "sample" / "tweets.csv")
+    rows = pd.read_csv(REPOSITORY / "hf_brnn" / "data" / "sample" / "tweets.csv")
     files = {f"data/train-0000{i}-of-00002.parquet": rows[i::2].to_parquet() for i in range(2)}
     repository = server.repositories["datasets/alice/tweets"] = Repository(private=False)
     pinned = repository.add_commit("main", "first", files | {"README.md": b""})
     repository.add_commit("main", "second", {"data/train-00000-of-00001.parquet": rows[:100].to_parquet()})
     read = f"""
-from hf_brnn.data.source import DataArguments, read_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.rows import read_rows
 for streaming in (True, False):
     for revision in ({pinned!r}, None):
         args = DataArguments("alice/tweets", dataset_revision=revision, streaming=streaming)

@@ -7,7 +7,7 @@ import time
 import pytest
 from processes import REPOSITORY, checkpoints_of, run_python, start_training, train, wait_for_checkpoints
 
-from hf_brnn.data.source import SAMPLE_FILE
+from hf_brnn.data.arguments import SAMPLE_FILE
 
 SHORT = ("--num_train_epochs", 2, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from hf_brnn import PRETRAINED_FOLDER
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.explain import explain
 from hf_brnn.onnx.export import OnnxClassifier

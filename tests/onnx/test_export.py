@@ -13,8 +13,9 @@ from processes import REPOSITORY, run_python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
-from hf_brnn.data.source import DataArguments, load_rows
+from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.score_files import load_classifier
 from hf_brnn.onnx.export import OnnxClassifier, export_onnx

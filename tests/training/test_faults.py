@@ -23,8 +23,8 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.data.arguments import SAMPLE_FILE
 from hf_brnn.data.dataset import TokenizedDataset
-from hf_brnn.data.source import SAMPLE_FILE
 from hf_brnn.training.arguments import parse_arguments
 from hf_brnn.training.callbacks import StopOnSignal, Stopped
 from hf_brnn.training.checkpoints import (

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthBatchSampler, TokenizedDataset
-from hf_brnn.data.source import load_rows, split_rows
+from hf_brnn.data.rows import load_rows
+from hf_brnn.data.splits import split_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.model import modeling_brnn
 from hf_brnn.training import trainer as training

@@ -1,0 +1,145 @@
+"""Writes tables to csv, tsv, json and parquet files."""
+
+import csv
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Optional, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .text import list_names
+
+
+class _FileWriter(Protocol):
+    def write(self, table: pa.Table) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TableWriter:
+    """Writes tables of the same columns, in whatever order they come, to a file."""
+
+    def __init__(self, path: Path, writer: _FileWriter) -> None:
+        self._path = path
+        self._writer = writer
+        self._names: Optional[list[str]] = None
+
+    def write(self, table: pa.Table) -> None:
+        """Raises:
+        ValueError: The table has other columns than the first one, or holds what the file can't.
+        """
+        is_first = self._names is None
+        if self._names is None:
+            self._names = table.column_names
+        if set(table.column_names) != set(self._names):
+            raise ValueError(
+                f"{self._path}: rows with columns {list_names(table.column_names)} can't follow rows with columns "
+                f"{list_names(self._names)}. Give every row the same fields."
+            )
+        try:
+            self._writer.write(table.select(self._names))
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            if is_first or not isinstance(error, pa.ArrowException):
+                raise ValueError(f"{self._path}: a value can't be written ({error}).") from error
+            raise ValueError(f"{self._path}: rows of other types can't follow the earlier ones ({error}).") from error
+
+
+def _can_follow(found: pa.DataType, first: pa.DataType) -> bool:
+    """Whether values of one type can stand in a column of another as they are: a cast would also take "007" for 7 and 5
+    for True, and leave out fields of objects. That no number is rounded is for the cast to see."""
+    numbers = (pa.types.is_integer, pa.types.is_floating)
+    if found == first or pa.types.is_null(found):
+        return True
+    if pa.types.is_list(found) and pa.types.is_list(first):
+        return _can_follow(found.value_type, first.value_type)
+    if pa.types.is_struct(found) and pa.types.is_struct(first):
+        names = {field.name for field in first}
+        return all(field.name in names and _can_follow(field.type, first.field(field.name).type) for field in found)
+    return all(any(is_kind(kind) for is_kind in numbers) for kind in (found, first))
+
+
+class _ParquetWriter:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Optional[pq.ParquetWriter] = None
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema)
+        for found, first in zip(table.schema, self._writer.schema):
+            if not _can_follow(found.type, first.type):
+                raise pa.ArrowTypeError(f"column {found.name!r} holds {found.type} after {first.type}")
+        self._writer.write_table(table.cast(self._writer.schema))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class _CsvWriter:
+    def __init__(self, path: Path, delimiter: str) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        # Before version 3.13, Python quotes a carriage return within a field only where it is part of the line's end.
+        lines = SimpleNamespace(write=lambda line: self._file.write(line.removesuffix("\r\n") + "\n"))
+        self._writer = csv.writer(lines, delimiter=delimiter, lineterminator="\r\n")
+        self._has_header = False
+
+    def write(self, table: pa.Table) -> None:
+        if not self._has_header:
+            self._writer.writerow(table.column_names)
+            self._has_header = True
+        self._writer.writerows(zip(*(column.to_pylist() for column in table.columns)))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _JsonLinesWriter:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def write(self, table: pa.Table) -> None:
+        for row in table.to_pylist():
+            self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def table_writer(path: Path) -> Iterator[TableWriter]:
+    """Writes tables to a csv, tsv, json (a line an object), jsonl or parquet file. The file appears under its name when
+    all is written; after an exception there is none. Until then its name is nobody else's, neither another run's nor
+    that of a file that is there.
+
+    Raises:
+        IsADirectoryError: There is a folder of that name.
+        ValueError: The suffix is unknown.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder has this name; choose another for the file.")
+    suffix = path.suffix.lower()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    writer: _FileWriter
+    if suffix == ".parquet":
+        writer = _ParquetWriter(part)
+    elif suffix in (".csv", ".tsv"):
+        writer = _CsvWriter(part, "\t" if suffix == ".tsv" else ",")
+    elif suffix in (".json", ".jsonl"):
+        writer = _JsonLinesWriter(part)
+    else:
+        raise ValueError(f"{path}: unknown kind of file, must be one of .csv, .tsv, .json, .jsonl, .parquet.")
+    try:
+        try:
+            yield TableWriter(path, writer)
+        finally:
+            writer.close()
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
