@@ -48,9 +48,12 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.data.rows import LabelledRows, load_rows
 from hf_brnn.data.splits import split_rows
-from hf_brnn.hub.save import add_peers
+from hf_brnn.hub.card import add_peers
+from hf_brnn.hub.layout import GRAPH, QUANTIZED_GRAPH
 from hf_brnn.inference.classifier import TorchClassifier
-from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
+from hf_brnn.onnx.export import write_graph
+from hf_brnn.onnx.quantize import quantize_graph
 
 SCRIPTS = Path(__file__).parent
 SENTIMENT140 = SCRIPTS.parent / "configs" / "sentiment140.yaml"
@@ -187,7 +190,7 @@ def score_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[
 def load_graphs(args: argparse.Namespace) -> dict[str, OnnxClassifier]:
     """Our classifiers through ONNX Runtime by name; a folder may hold the quantized graph alone."""
     graphs = {"ONNX int8": OnnxClassifier(args.model)}
-    if (args.model / MODEL_FILE).exists():
+    if (args.model / GRAPH).exists():
         graphs["ONNX fp32"] = OnnxClassifier(args.model, quantized=False)
     return graphs
 
@@ -262,7 +265,7 @@ def keras_predict(model: peers.KerasTutorial, texts: list[str]) -> np.ndarray:
 def graph_accuracy(args: argparse.Namespace, texts: list[str], labels: np.ndarray) -> Table:
     expected = TorchClassifier(args.model)(texts)
     rows = [{"what": "torch fp32", "rows": len(labels), "accuracy": (expected.argmax(axis=1) == labels).mean()}]
-    files = {"ONNX int8": QUANTIZED_FILE, "ONNX fp32": MODEL_FILE}
+    files = {"ONNX int8": QUANTIZED_GRAPH, "ONNX fp32": GRAPH}
     for name, graph in load_graphs(args).items():
         found = graph(texts)
         rows.append(
@@ -304,7 +307,8 @@ def startup_tables(args: argparse.Namespace, folder: Path) -> dict[str, Callable
 def startup(args: argparse.Namespace, folder: Path) -> Table:
     model = repr(str(args.model))
     loads = {
-        "hf-brnn, OnnxClassifier": f"from hf_brnn.onnx.export import OnnxClassifier; f = OnnxClassifier({model})",
+        "hf-brnn, OnnxClassifier": f"from hf_brnn.inference.onnx_classifier import OnnxClassifier; "
+        f"f = OnnxClassifier({model})",
         "hf-brnn, pipeline": "from transformers import pipeline; "
         f"f = pipeline('text-classification', model={model}, trust_remote_code=True)",
     }
@@ -385,8 +389,8 @@ def scoring_by_config(name: str, values, rounds: int, folder: Path) -> Table:
     options.intra_op_num_threads = 1
     for value in values:
         config = BrnnConfig(**{name: value})
-        export_onnx(BrnnForSequenceClassification(config), folder / "model.onnx")
-        quantize_onnx(folder / "model.onnx", folder / "quantized.onnx")
+        write_graph(BrnnForSequenceClassification(config), folder / "model.onnx")
+        quantize_graph(folder / "model.onnx", folder / "quantized.onnx")
         session = onnxruntime.InferenceSession(folder / "quantized.onnx", options)
         ids = np.random.default_rng(0).integers(2, config.vocab_size, (128, 15))
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}

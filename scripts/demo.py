@@ -16,8 +16,8 @@ import yaml
 from huggingface_hub import metadata_load
 
 import hf_brnn
-from hf_brnn.hub.layout import UNNOTICED_NAMES, check_nothing_else, check_saved_folder
-from hf_brnn.inference.score_files import has_quantized_graph, load_classifier
+from hf_brnn.hub.layout import IGNORED_NAMES, check_model_directory, check_no_other_files
+from hf_brnn.inference.load import has_quantized_graph, load
 
 REQUIREMENTS = ("numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm")
 APP = '''\
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv)
     folder = args.folder.resolve()
     try:
-        check_saved_folder(folder)
+        check_model_directory(folder)
         if args.space is None:
             from hf_brnn.apps.demo import launch  # gradio takes seconds to load, and nothing else here needs it
 
@@ -75,11 +75,11 @@ def write_space(folder: Path, target: Path) -> None:
     """
     if target.exists():
         raise FileExistsError(f"{target}: is there already; remove it or name another folder")
-    check_nothing_else(folder)
+    check_no_other_files(folder)
     card = folder / "README.md"
     if not card.is_file():
         raise FileNotFoundError(f"{folder} has no README.md, the model's card.")
-    load_classifier(folder)
+    load(folder)
     requirements = REQUIREMENTS if has_quantized_graph(folder) else (*REQUIREMENTS, "torch", "transformers")
     gradio = version("gradio")
     metadata = {
@@ -101,7 +101,7 @@ def write_space(folder: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
         part = Path(temporary) / target.name
-        shutil.copytree(folder, part / "model", ignore=shutil.ignore_patterns(*UNNOTICED_NAMES))
+        shutil.copytree(folder, part / "model", ignore=shutil.ignore_patterns(*IGNORED_NAMES))
         ignored = shutil.ignore_patterns("__pycache__", "pretrained", "sample")
         shutil.copytree(Path(hf_brnn.__file__).parent, part / "hf_brnn", ignore=ignored)
         for name, content in files.items():

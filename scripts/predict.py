@@ -14,7 +14,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hf_brnn.data.files import BadRow, BadRowsError
-from hf_brnn.inference.score_files import best_labels, load_classifier, score_file
+from hf_brnn.inference.load import load
+from hf_brnn.inference.score_files import best_labels, score_file
 
 logger = logging.getLogger("predict")
 
@@ -66,13 +67,13 @@ def main(argv: list[str]) -> None:
 
 
 def score_texts(args: argparse.Namespace) -> None:
-    labels, scores = best_labels(load_classifier(args.model, args.batch_size, args.revision), args.texts)
+    labels, scores = best_labels(load(args.model, args.batch_size, args.revision), args.texts)
     for label, score, text in zip(labels.to_pylist(), scores.to_pylist(), args.texts):
         print(f"{label}  {score:.4f}  {text}")
 
 
 def score_rows(args: argparse.Namespace) -> None:
-    classifier = load_classifier(args.model, args.batch_size, args.revision)
+    classifier = load(args.model, args.batch_size, args.revision)
     bad_rows: list[BadRow] = []
 
     def on_bad_row(bad_row: BadRow) -> None:

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, push_folder, pushed_files
+from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, files_to_push, push
 
 
 def main(argv: list[str]) -> None:
@@ -20,13 +20,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--dry_run", action="store_true", help="Check the folder and list what would go.")
     args = parser.parse_args(argv)
     try:
-        files = pushed_files(args.folder)
+        files = files_to_push(args.folder)
         for file in files:
             print(f"{(args.folder / file).stat().st_size:>12,}  {file.as_posix()}")
         if args.dry_run:
             print(f"{len(files)} files would go to {args.repo_id}.")
         else:
-            print(f"Pushed: {push_folder(args.folder, args.repo_id, args.private or None, args.revision)}")
+            print(f"Pushed: {push(args.folder, args.repo_id, args.private or None, args.revision)}")
     except PUSH_ERRORS as error:
         sys.exit(explain_push_error(error, args.repo_id))
 

@@ -19,9 +19,10 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
 from hf_brnn.evaluation.report import TrainingReport, evaluate
-from hf_brnn.hub.layout import check_output_folder
-from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push_folder
-from hf_brnn.hub.save import save_folder
+from hf_brnn.hub.layout import check_output_dir
+from hf_brnn.hub.push import PUSH_ERRORS, explain_push_error, prepare_repository
+from hf_brnn.hub.push import push as push_to_hub_id
+from hf_brnn.hub.save import save_model_directory
 from hf_brnn.training.arguments import Arguments, parse_arguments
 from hf_brnn.training.callbacks import StopOnSignal, Stopped
 from hf_brnn.training.checkpoints import (
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     prepare_cpu(training_args)
     try:
-        check_output_folder(folder)
+        check_output_dir(folder)
         with run_lock(checkpoints) if training_args.should_save else nullcontext():
             run(arguments, folder, stop)
     except Stopped as stopped:
@@ -159,7 +160,7 @@ def save(
         watts=assumed_watts(training_args),
         versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
     )
-    save_folder(folder, model, data.tokenizer, report, training_args.save_fp16)
+    save_model_directory(folder, model, data.tokenizer, report, training_args.save_fp16)
     checkpoints = Path(training_args.output_dir)
     has_logs = remove_checkpoints(checkpoints)
     if training_args.process_index:
@@ -173,7 +174,7 @@ def save(
 
 def push(folder: Path, repo_id: str, private: Optional[bool], revision: Optional[str], token: Optional[str]) -> None:
     try:
-        print(f"Pushed {push_folder(folder, repo_id, private, revision, token)}")
+        print(f"Pushed {push_to_hub_id(folder, repo_id, private, revision, token)}")
     except Stopped as stopped:
         print(
             f"Stopped by {stopped.reason}. {folder} is saved, but not pushed: scripts/push_to_hub.py does that.",

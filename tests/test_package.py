@@ -10,7 +10,7 @@ import hf_brnn, sys
 from pathlib import Path
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.rows import load_rows
-from hf_brnn.hub.save import CARD_TEMPLATE
+from hf_brnn.hub.card import CARD_TEMPLATE
 assert "site-packages" in hf_brnn.__file__, hf_brnn.__file__
 assert len(load_rows(DataArguments())) > 1500
 assert "card_data" in CARD_TEMPLATE.read_text()

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn, Optional
+from typing import TYPE_CHECKING, NoReturn, Optional
 
 import gradio as gr
 
 from ..data.files import SUFFIXES, BadRow, column_values, read_batches
 from ..inference.explain import Explanation, explain
-from ..inference.score_files import Classifier, check_columns, load_classifier, score_file
+from ..inference.load import load
+from ..inference.score_files import check_columns, score_file
+
+if TYPE_CHECKING:
+    from ..inference.classifier import Classifier
 
 MAX_CHARACTERS = 1_000
 MAX_ROWS = 100_000
@@ -57,7 +61,7 @@ def launch(folder: Path, name: str) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with TemporaryDirectory(prefix="hf-brnn-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        build_demo(load_classifier(folder), name).launch(
+        build_demo(load(folder), name).launch(
             theme=gr.themes.Default(
                 primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
             ),
@@ -68,7 +72,7 @@ def launch(folder: Path, name: str) -> None:
         )
 
 
-def build_demo(classifier: Classifier, name: str) -> gr.Blocks:
+def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
     """The page of a classifier called `name`."""
 
     def classify(text: str) -> tuple[dict[str, float], str]:
@@ -184,7 +188,7 @@ def words_html(explanation: Explanation, label_names: list[str]) -> str:
     )
 
 
-def score(classifier: Classifier, source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
+def score(classifier: "Classifier", source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
     """Scores a file and gives the scored one, which lives until the next step of the iterator, and its first rows.
 
     Raises:

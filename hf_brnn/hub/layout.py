@@ -1,4 +1,4 @@
-"""Whether a folder is a saved one, whole, and of parts that belong together: found out before any of it is loaded."""
+"""What a model directory holds, and whether it is complete. Loads neither torch nor transformers."""
 
 import hashlib
 import json
@@ -8,101 +8,136 @@ from typing import Any, Optional
 from safetensors import SafetensorError, safe_open
 
 WEIGHTS = "model.safetensors"
+GRAPH = "onnx/model.onnx"
 QUANTIZED_GRAPH = "onnx/model_quantized.onnx"
-GRAPHS = ("onnx/model.onnx", QUANTIZED_GRAPH)
-SAVED_NAMES = {
+GRAPHS = (GRAPH, QUANTIZED_GRAPH)
+CARD = "README.md"
+METRICS = "metrics.json"
+TRAINING_CONFIG = "training_config.yaml"
+CODE_FILES = ("configuration_brnn.py", "modeling_brnn.py")
+FILE_NAMES = {
     *GRAPHS,
+    *CODE_FILES,
     WEIGHTS,
-    "README.md",
+    CARD,
+    METRICS,
+    TRAINING_CONFIG,
     "config.json",
-    "configuration_brnn.py",
     "curves.png",
     "handler.py",
-    "metrics.json",
-    "modeling_brnn.py",
     "onnx",
     "reliability.png",
     "tokenizer.json",
     "tokenizer_config.json",
-    "training_config.yaml",
 }
-# What Python and huggingface_hub put into a folder by themselves.
-UNNOTICED_NAMES = {"__pycache__", ".cache", ".gitattributes"}
+# Python and huggingface_hub write these into directories.
+IGNORED_NAMES = {"__pycache__", ".cache", ".gitattributes"}
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 EMBEDDING = "brnn.embeddings.word_embeddings.weight"
 CLASSIFIER = "classifier.weight"
 MODEL_TYPE = "brnn"
-# transformers leaves the names of labels out of config.json where they are its default ones.
+# transformers leaves its default label names out of config.json.
 DEFAULT_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
-# Under this name a graph says of which model.safetensors it was made.
-WEIGHTS_DIGEST = "weights_sha256"
+# The key under which a graph stores the hash of the model.safetensors that it was exported from.
+WEIGHTS_HASH_KEY = "weights_sha256"
 
 
-def check_saved_folder(folder: Path) -> None:
-    """Raises:
-    FileNotFoundError: A part is missing.
-    ValueError: It is the folder of another kind of model, holds a pickle, or its parts don't belong together.
+def check_model_directory(directory: Path) -> None:
+    """Checks that a model directory is complete and that its files belong together. Loads no weights.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: It holds another kind of model or a pickle, or its files don't belong together.
     """
-    check_parts(folder, "config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS)
+    check_files(directory, "config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS)
     pickles = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in PICKLE_SUFFIXES
+        path.relative_to(directory).as_posix()
+        for path in directory.rglob("*")
+        if path.suffix.lower() in PICKLE_SUFFIXES
     )
     if pickles:
         raise ValueError(
-            f"{folder} holds {', '.join(pickles[:5])}: pickles, which can run code when they are loaded. Remove them; "
-            "weights belong into model.safetensors."
+            f"{directory} holds pickles, which can run code when they are loaded: {', '.join(pickles[:5])}. Weights "
+            f"must be in {WEIGHTS}. Remove the pickles."
         )
-    config = _read_json(folder / "config.json")
+    config = _read_json(directory / "config.json")
     if config.get("model_type") != MODEL_TYPE:
-        raise ValueError(f"{folder}: model_type in config.json is {config.get('model_type')!r}, not {MODEL_TYPE!r}.")
+        raise ValueError(
+            f"{directory}: model_type in config.json is {config.get('model_type')!r}, expected {MODEL_TYPE!r}. Name "
+            "a directory that hf-brnn saved."
+        )
     if not isinstance(config.get("pad_token_id"), int):
-        raise ValueError(f"{folder}: pad_token_id in config.json is {config.get('pad_token_id')!r}, not an integer.")
+        raise ValueError(
+            f"{directory}: pad_token_id in config.json is {config.get('pad_token_id')!r}, expected an integer. "
+            "Restore config.json."
+        )
     names = config.get("id2label", DEFAULT_LABELS)
     labels = len(names) if isinstance(names, dict) else 0
     if not labels or set(names) != set(map(str, range(labels))):
-        raise ValueError(f'{folder}: id2label in config.json is {names!r}; it must name the labels "0", "1" and so on.')
-    words = _number_of_words(folder / "tokenizer.json")
+        raise ValueError(
+            f'{directory}: id2label in config.json is {names!r}, expected the keys "0", "1" and so on. Restore '
+            "config.json."
+        )
+    words = _number_of_words(directory / "tokenizer.json")
     try:
-        with safe_open(folder / WEIGHTS, framework="np") as weights:
+        with safe_open(directory / WEIGHTS, framework="np") as weights:
             embedding, *_ = weights.get_slice(EMBEDDING).get_shape()
             outputs, *_ = weights.get_slice(CLASSIFIER).get_shape()
     except SafetensorError as error:
-        raise ValueError(f"{folder / WEIGHTS} holds no whole sequence classifier: {error}.") from error
+        raise ValueError(
+            f"{directory / WEIGHTS} holds no complete sequence classifier: {error}. Copy the file again, or train "
+            "again."
+        ) from error
     if words > embedding:
         raise ValueError(
-            f"{folder}: tokenizer.json has {words:,} words, but the embedding of model.safetensors {embedding:,}: they "
-            "belong to different models."
+            f"{directory}: tokenizer.json has {words:,} words, but the embedding in {WEIGHTS} has {embedding:,} rows. "
+            "They belong to different models: restore one of them."
         )
     if labels != outputs:
         raise ValueError(
-            f"{folder}: config.json names {labels} labels, but the classifier of model.safetensors has {outputs}."
+            f"{directory}: config.json names {labels} labels, but the classifier in {WEIGHTS} has {outputs} outputs. "
+            "They belong to different models: restore one of them."
         )
 
 
-def check_parts(folder: Path, *names: str) -> None:
+def check_files(directory: Path, *names: str) -> None:
     """Raises:
     FileNotFoundError: One of these files is missing.
     """
     for name in names:
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} is no saved folder: it has no {name}.")
+        if not (directory / name).is_file():
+            found = "it has no " + name if directory.is_dir() else "there is no such directory"
+            raise FileNotFoundError(
+                f"{directory} is not a model directory: {found}. Name a directory that hf-brnn train wrote."
+            )
 
 
-def check_graph(graph: Path, folder: Path) -> None:
-    """A graph that `export_onnx` alone wrote says nothing of its weights.
+def check_graph(graph: Path, directory: Path) -> None:
+    """Checks that a graph was exported from the weights of its directory. A graph without a hash passes.
 
     Raises:
-        ValueError: The graph says that it was made of other weights than those of the folder.
+        ValueError: The graph stores the hash of other weights.
     """
     content = graph.read_bytes()
-    if WEIGHTS_DIGEST.encode() in content and sha256(folder / WEIGHTS).encode() not in content:
+    if WEIGHTS_HASH_KEY.encode() in content and sha256(directory / WEIGHTS).encode() not in content:
         raise ValueError(
-            f"{graph} was made of other weights than those of model.safetensors. scripts/export_onnx.py {folder} "
-            "writes it anew."
+            f"{graph} was exported from other weights than {directory / WEIGHTS}. Export it again: hf-brnn export "
+            f"{directory}"
         )
 
 
+def stamp_weights_hash(graph: Path, weights: Path) -> None:
+    """Stores the hash of the weights in the graph that was exported from them: later, one file may be replaced without
+    the other."""
+    import onnx
+
+    model = onnx.load(graph)
+    onnx.helper.set_model_props(model, {WEIGHTS_HASH_KEY: sha256(weights)})
+    onnx.save(model, graph)
+
+
 def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -110,48 +145,56 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_output_folder(folder: Path) -> None:
-    """Raises:
-    FileExistsError: `folder` holds anything other than a saved folder, which saving would replace.
+def check_output_dir(directory: Path) -> None:
+    """Checks that saving to `directory` replaces at most a model directory.
+
+    Raises:
+        FileExistsError: It holds anything else.
     """
-    if folder.is_dir():
-        if others := unexpected_files(folder):
+    if directory.is_dir():
+        if others := unexpected_files(directory):
             raise FileExistsError(
-                f"{folder} is no saved model, or holds more than one: {', '.join(others[:5])}. Saving would remove it: "
-                "choose another --output_dir."
+                f"{directory} holds files that are not part of a model directory: {', '.join(others[:5])}. Saving "
+                "would delete them. Choose another --output_dir."
             )
-    elif folder.exists():
-        raise FileExistsError(f"{folder} is a file: choose another --output_dir.")
+    elif directory.exists():
+        raise FileExistsError(f"{directory} is a file, expected a directory. Choose another --output_dir.")
 
 
-def check_nothing_else(folder: Path) -> None:
+def check_no_other_files(directory: Path) -> None:
     """Raises:
-    FileExistsError: A saved folder holds something that doesn't belong to it.
+    FileExistsError: The model directory holds a file that is not part of one.
     """
-    if others := unexpected_files(folder):
-        raise FileExistsError(f"{folder} holds more than a saved model: {', '.join(others[:5])}. Move it elsewhere.")
+    if others := unexpected_files(directory):
+        raise FileExistsError(
+            f"{directory} holds files that are not part of a model directory: {', '.join(others[:5])}. Move them "
+            "elsewhere."
+        )
 
 
-def unexpected_files(folder: Path) -> list[str]:
-    """The files and folders in a folder that don't belong to a saved one."""
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
-    config = folder / "config.json"
+def unexpected_files(directory: Path) -> list[str]:
+    """Returns the names of files and directories that are not part of a model directory."""
+    names = [path.relative_to(directory).as_posix() for path in directory.rglob("*")]
+    config = directory / "config.json"
     return unexpected_names(names, config if config.exists() else None)
 
 
 def unexpected_names(names: list[str], config: Optional[Path]) -> list[str]:
-    """Those of a folder's files that don't belong to a saved folder; `config` is its config.json, if it has one."""
-    others = sorted(name for name in names if name not in SAVED_NAMES and is_noticed(name))
+    """Returns those of `names` that are not part of a model directory, sorted. `config` is the config.json among them,
+    if there is one."""
+    others = sorted(name for name in names if name not in FILE_NAMES and not is_ignored(name))
     if config is not None and not is_brnn_config(config):
         others.insert(0, "config.json of another model")
     return others
 
 
-def is_noticed(name: str) -> bool:
-    return UNNOTICED_NAMES.isdisjoint(Path(name).parts)
+def is_ignored(name: str) -> bool:
+    """Returns whether this file is neither part of a model directory nor in its way."""
+    return not IGNORED_NAMES.isdisjoint(Path(name).parts)
 
 
 def is_brnn_config(path: Path) -> bool:
+    """Returns whether a config.json is that of a brnn model."""
     try:
         return json.loads(path.read_text(encoding="utf-8")).get("model_type") == MODEL_TYPE
     except (ValueError, AttributeError):
@@ -162,7 +205,7 @@ def _number_of_words(path: Path) -> int:
     model = _read_json(path).get("model")
     vocab = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocab, dict) or not vocab or not all(isinstance(index, int) for index in vocab.values()):
-        raise ValueError(f"{path} is not the tokenizer of a saved folder: its model has no words.")
+        raise ValueError(f"{path}: its model has no words, expected a WordLevel tokenizer. Restore the file.")
     return max(vocab.values()) + 1
 
 
@@ -170,7 +213,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is not json: {error}.") from error
+        raise ValueError(f"{path} is not valid JSON: {error}. Restore the file.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is no json object.")
+        raise ValueError(f"{path} is not a JSON object. Restore the file.")
     return content

@@ -1,67 +1,76 @@
-"""Class probabilities of texts from a saved folder, through torch."""
+"""Classifying texts through torch, and what all classifiers have in common."""
 
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional, Protocol, Union
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoTokenizer
 
 from ..data.dataset import TokenizedDataset, tokenize
-from ..hub.layout import check_saved_folder
-from ..model import auto  # noqa: F401
-from ..model.modeling_brnn import BrnnForSequenceClassification
+from ..hub.layout import check_model_directory
+from ..hub.load import load_model
 
 BATCH_SIZE = 128
 
 
-def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnForSequenceClassification:
-    """The classifier of a saved folder or of a model on the Hub, all of it: by itself transformers gives weights that
-    are missing at random, and goes on.
+class Classifier(Protocol):
+    """What `OnnxClassifier` and `TorchClassifier` have in common.
 
-    Raises:
-        ValueError: The weights are not those that config.json describes.
+    Attributes:
+        label_names: The label names, in the order of the probabilities.
+        tokenizer: The tokenizer, without padding and truncation.
+        pad_token_id: The id of the padding token.
     """
-    try:
-        loaded, found = AutoModelForSequenceClassification.from_pretrained(
-            model, revision=revision, use_safetensors=True, output_loading_info=True
-        )
-    except RuntimeError as error:
-        raise ValueError(f"{model}: model.safetensors has weights of other shapes than config.json says.") from error
-    for kind in ("missing", "unexpected"):
-        if names := sorted(found[f"{kind}_keys"]):
-            raise ValueError(
-                f"{model}: config.json and model.safetensors belong to different models, as weights are {kind}: "
-                f"{', '.join(names[:3])}."
-            )
-    return loaded.eval()
+
+    label_names: list[str]
+    tokenizer: Tokenizer
+    pad_token_id: int
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
+        ...
+
+    def predict(self, texts: list[str]) -> list[str]:
+        """Returns the name of the most probable label of each text."""
+        ...
+
+    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
+        """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
+        ...
 
 
 class TorchClassifier:
-    """A saved classifier and its tokenizer.
+    """Classifies texts with torch, on a GPU where there is one.
 
     Args:
-        model: A saved folder, or a model id on the Hub.
-        batch_size: Number of texts that are scored at once; by default 128.
+        model: A model directory, or a model id on the Hub.
+        batch_size: Number of texts per batch; 128 by default.
         revision: Branch, tag or commit of a model on the Hub.
 
+    Attributes:
+        label_names: The label names, in the order of the probabilities.
+
     Raises:
-        OSError: There is no such folder or model, or a part of the folder is missing.
-        ValueError: It does not give one label of several, its weights don't fit its configuration, or the folder is
-            not what `check_saved_folder` wants.
+        OSError: There is no such directory or model, or a file is missing.
+        ValueError: The model is not for one label out of several, its weights don't match config.json, or
+            `check_model_directory` refuses the directory.
     """
 
     def __init__(
         self, model: Union[str, Path], batch_size: Optional[int] = None, revision: Optional[str] = None
     ) -> None:
         if Path(model).is_dir():
-            check_saved_folder(Path(model))
+            check_model_directory(Path(model))
         try:
             tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
         except OSError as error:
             reason, *_ = str(error).splitlines()
-            raise OSError(f"{model} is no folder here, and the Hub does not give such a model: {reason}") from error
+            raise OSError(
+                f"{model} is neither a directory here nor a model that the Hub returns ({reason}) Check the spelling, "
+                "or log in with hf auth login if the model is private."
+            ) from error
         self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
@@ -69,7 +78,10 @@ class TorchClassifier:
         self.model = load_model(model, revision)
         config = self.model.config
         if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
-            raise ValueError(f"{model}: scores are for one label of several, but this is {config.problem_type!r}.")
+            raise ValueError(
+                f"{model}: its problem_type is {config.problem_type!r} with {config.num_labels} labels, expected "
+                "single_label_classification with two or more. Train a model with label names."
+            )
         if torch.cuda.is_available():
             self.model.cuda()
         self.label_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
@@ -78,6 +90,10 @@ class TorchClassifier:
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
         return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
+
+    def predict(self, texts: list[str]) -> list[str]:
+        """Returns the name of the most probable label of each text."""
+        return [self.label_names[index] for index in self(texts).argmax(axis=1)]
 
     @torch.inference_mode()
     def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:

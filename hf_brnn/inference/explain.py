@@ -1,12 +1,14 @@
 """How much each word of a text moves the classifier, by occlusion."""
 
 import unicodedata
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
 from ..data.dataset import TokenizedDataset
-from .score_files import Classifier
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
 
 
 class Explanation(NamedTuple):
@@ -25,7 +27,7 @@ class Explanation(NamedTuple):
     parts: list[tuple[str, Optional[float]]]
 
 
-def explain(classifier: Classifier, text: str) -> Explanation:
+def explain(classifier: "Classifier", text: str) -> Explanation:
     """Classifies a text as it is and once more for each of its words, with that word replaced by the unknown word.
 
     A word's change is the probability of the label for the whole text minus that for the text without the word: above

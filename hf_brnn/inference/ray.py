@@ -22,7 +22,7 @@ import ray.data
 from pyarrow import fs
 
 from ..data.files import BadRow, BadRowsError, OnBadRow, check_names, read_parquet
-from ..onnx.export import OnnxClassifier
+from .onnx_classifier import OnnxClassifier
 from .score_files import NEW_FIELDS, check_columns, score_batches
 
 logger = logging.getLogger(__name__)

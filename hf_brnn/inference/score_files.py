@@ -1,66 +1,23 @@
-"""The classifier of a saved folder, whatever runs it, and files of texts that it scores."""
+"""Scoring files of texts."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Optional, Protocol, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from tokenizers import Tokenizer
 
-from ..data.dataset import TokenizedDataset
 from ..data.files import BadRow, Batch, OnBadRow, column_values, read_batches, take_rows
 from ..data.text import list_names, shorten
 from ..data.writers import table_writer
-from ..hub.layout import QUANTIZED_GRAPH
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
 
 NEW_FIELDS = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
 
 
-class Classifier(Protocol):
-    """What `OnnxClassifier` and `TorchClassifier` have in common."""
-
-    label_names: list[str]
-    tokenizer: Tokenizer
-    pad_token_id: int
-
-    def __call__(self, texts: list[str]) -> np.ndarray: ...
-
-    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray: ...
-
-
-def load_classifier(
-    model: Union[str, Path], batch_size: Optional[int] = None, revision: Optional[str] = None
-) -> Classifier:
-    """A saved folder's int8 graph, without torch, where it has one; else the folder, or that revision of the model on
-    the Hub, in torch.
-
-    Raises:
-        OSError: There is no such folder or model.
-        ValueError: It does not give one label of several, or `revision` is given with a folder.
-    """
-    if revision is not None and Path(model).is_dir():
-        raise ValueError(f"{model} is a folder here; a revision is of a model on the Hub.")
-    if has_quantized_graph(model):
-        try:
-            from ..onnx.export import OnnxClassifier
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"{model} holds an int8 graph, and {error.name} is not installed: pip install 'hf-brnn[onnx]', or "
-                "remove the folder onnx there."
-            ) from error
-
-        return OnnxClassifier(Path(model), batch_size=batch_size)
-    from .classifier import TorchClassifier
-
-    return TorchClassifier(model, batch_size, revision)
-
-
-def has_quantized_graph(model: Union[str, Path]) -> bool:
-    return (Path(model) / QUANTIZED_GRAPH).is_file()
-
-
-def best_labels(classifier: Classifier, texts: list[str]) -> tuple[pa.Array, pa.Array]:
+def best_labels(classifier: "Classifier", texts: list[str]) -> tuple[pa.Array, pa.Array]:
     """The most probable label of each text, and its probability."""
     probabilities = classifier(texts)
     labels = pa.DictionaryArray.from_arrays(probabilities.argmax(axis=1).astype(np.int32), classifier.label_names)
@@ -68,7 +25,7 @@ def best_labels(classifier: Classifier, texts: list[str]) -> tuple[pa.Array, pa.
 
 
 def score_file(
-    classifier: Classifier,
+    classifier: "Classifier",
     source: Path,
     target: Path,
     text_column: str,
@@ -103,7 +60,7 @@ def score_file(
 
 
 def score_batches(
-    classifier: Classifier, source: str, batches: Iterable[Batch], text_column: str, on_bad_row: OnBadRow
+    classifier: "Classifier", source: str, batches: Iterable[Batch], text_column: str, on_bad_row: OnBadRow
 ) -> Iterator[pa.Table]:
     """Yields the rows of each batch of the file `source` with columns label and score, in their order.
 

@@ -1,30 +1,65 @@
-"""ONNX: the graph of a sequence classifier, written operator by operator; its int8 form; and a classifier that runs a
-saved folder with onnxruntime and tokenizers alone."""
+"""The ONNX graph of a sequence classifier, written operator by operator."""
 
-import json
-from concurrent.futures import ThreadPoolExecutor
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
-import onnxruntime
-import pyarrow as pa
-from tokenizers import Tokenizer
 
-from ..data.dataset import TokenizedDataset, tokenize
-from ..hub.layout import DEFAULT_LABELS, GRAPHS, WEIGHTS_DIGEST, check_graph, check_saved_folder, sha256
+from ..hub.layout import GRAPH, GRAPHS, QUANTIZED_GRAPH, WEIGHTS, check_model_directory, stamp_weights_hash
+from .quantize import quantize_graph
 
 if TYPE_CHECKING:
     from ..model.modeling_brnn import BrnnForSequenceClassification
 
-MODEL_FILE, QUANTIZED_FILE = map(Path, GRAPHS)
 OPSET = 17
 IR_VERSION = 8
 # torch's gate order to that of ONNX: LSTM i f g o to i o f g, GRU r z n to z r n.
 GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
-# So few texts at once, as their states then fit a core's own cache.
-BATCH_SIZE = 32
+
+
+def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
+    """Writes `onnx/model.onnx` (float32) and `onnx/model_quantized.onnx` (int8) into a model directory.
+
+    Graphs that are there are replaced when both new ones are complete; after an error they are as before.
+
+    Args:
+        model_dir: The model directory of a sequence classifier.
+
+    Returns:
+        The paths of both graphs.
+
+    Raises:
+        FileNotFoundError: A file of the model directory is missing.
+        ModuleNotFoundError: onnx or onnxruntime is not installed.
+        ValueError: It is not a model directory, or its weights are not those that config.json describes.
+    """
+    import onnx  # noqa: F401  before the model is loaded
+    import onnxruntime  # noqa: F401
+
+    directory = Path(model_dir)
+    check_model_directory(directory)
+    from ..hub.load import load_model
+
+    model = load_model(directory)
+    part = directory / ".onnx.part"
+    if part.exists():
+        shutil.rmtree(part)
+    try:
+        graph, quantized_graph = part / Path(GRAPH).name, part / Path(QUANTIZED_GRAPH).name
+        write_graph(model, graph)
+        quantize_graph(graph, quantized_graph)
+        for path in (graph, quantized_graph):
+            stamp_weights_hash(path, directory / WEIGHTS)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    target = (directory / GRAPH).parent
+    if target.exists():
+        shutil.rmtree(target)
+    part.rename(target)
+    return [directory / name for name in GRAPHS]
 
 
 class GraphBuilder:
@@ -53,7 +88,7 @@ class GraphBuilder:
         return outputs[0]
 
 
-def export_onnx(model: "BrnnForSequenceClassification", path: Path) -> None:
+def write_graph(model: "BrnnForSequenceClassification", path: Path) -> None:
     """Writes the model as an ONNX graph, in float32.
 
     Inputs are `input_ids` and `attention_mask`, `(batch_size, sequence_length)` int64 of any size; the output is
@@ -172,104 +207,3 @@ def add_max_over_tokens(graph: GraphBuilder, states: str) -> str:
     first_half = graph.add("Slice", states, zero, graph.add("Sub", length, start), axis)
     second_half = graph.add("Slice", states, start, length, axis)
     return graph.add("ReduceMax", graph.add("Max", first_half, second_half), axes=[0], keepdims=0)
-
-
-def quantize_onnx(path: Path, quantized_path: Path) -> None:
-    """Writes the int8 form of a graph: embeddings, LSTM and classifier weights as int8, activations quantized as they
-    come (onnxruntime's dynamic quantization). onnxruntime has no int8 GRU or simple RNN: those stay float32.
-
-    Those of LSTM and classifier take 7 bits: of 8, the sums of two products overflow the 16 bits in which processors
-    without VNNI add them (onnxruntime's documentation of quantization), and scores would hang on the processor."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    operators = ["Gather", "LSTM", "Gemm", "MatMul"]
-    quantize_dynamic(path, quantized_path, operators, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
-
-
-def stamp_weights_hash(path: Path, weights: Path) -> None:
-    """Writes into a graph of which file of weights it was made: in a folder one of them may be replaced."""
-    import onnx
-
-    graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {WEIGHTS_DIGEST: sha256(weights)})
-    onnx.save(graph, path)
-
-
-class OnnxClassifier:
-    """Runs the ONNX graph of a saved folder, without torch or transformers.
-
-    Args:
-        folder: A saved folder with `onnx/model.onnx` or `onnx/model_quantized.onnx`.
-        quantized: Whether to run the int8 graph.
-        batch_size: Number of texts that are scored at once; by default 32.
-        num_threads: Number of batches that are scored at once, each on a thread; by default one a core.
-
-    Raises:
-        FileNotFoundError: The folder has no such graph, or a part of it is missing.
-        ValueError: The model does not give one label of several, the graph is damaged or was made of other weights than
-            the folder's, or the folder is not what `check_saved_folder` wants.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        quantized: bool = True,
-        batch_size: Optional[int] = None,
-        num_threads: Optional[int] = None,
-    ) -> None:
-        folder = Path(folder)
-        graph = folder / (QUANTIZED_FILE if quantized else MODEL_FILE)
-        check_saved_folder(folder)
-        if not graph.is_file():
-            raise FileNotFoundError(f"{graph}: no such file. scripts/export_onnx.py {folder} writes the graphs.")
-        check_graph(graph, folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        names: dict[str, str] = config.get("id2label", DEFAULT_LABELS)
-        problem_type = config.get("problem_type")
-        if problem_type not in (None, "single_label_classification") or len(names) < 2:
-            raise ValueError(f"{folder}: scores are for one label of several, but this is {problem_type!r}.")
-        self.label_names = [names[str(index)] for index in range(len(names))]
-        self.pad_token_id: int = config["pad_token_id"]
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
-        # One thread a batch: threads of onnxruntime that share one are no faster, and at times slower.
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        try:
-            self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # onnxruntime's errors have no class of their own in common.
-            raise ValueError(
-                f"{graph} can't be loaded ({error}). scripts/export_onnx.py {folder} writes it anew."
-            ) from error
-        self.batch_size = BATCH_SIZE if batch_size is None else batch_size
-        self.num_threads = num_threads or pa.cpu_count()
-
-    def __call__(self, texts: list[str]) -> np.ndarray:
-        """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
-
-    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
-        """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
-        probabilities = np.empty((len(tokenized), len(self.label_names)), dtype=np.float32)
-
-        def score(rows: np.ndarray) -> None:
-            probabilities[rows] = softmax(self.logits(tokenized, rows))
-
-        batches = list(tokenized.batches_by_length(self.batch_size))
-        if len(batches) == 1:
-            score(batches[0])
-        else:
-            with ThreadPoolExecutor(self.num_threads) as pool:
-                list(pool.map(score, batches))
-        return probabilities
-
-    def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:
-        """Returns `(len(rows), num_labels)` logits of some of the texts."""
-        return self.session.run(["logits"], tokenized.batch(rows))[0]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
-from hf_brnn.onnx.export import OnnxClassifier
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 
 @contextmanager

@@ -16,9 +16,12 @@ from processes import REPOSITORY
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.rows import load_rows
+from hf_brnn.hub.layout import GRAPH, QUANTIZED_GRAPH
 from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 from hf_brnn.model.tokenization_brnn import save_tokenizer, train_tokenizer
-from hf_brnn.onnx.export import MODEL_FILE, QUANTIZED_FILE, OnnxClassifier, export_onnx, quantize_onnx
+from hf_brnn.onnx.export import write_graph
+from hf_brnn.onnx.quantize import quantize_graph
 
 WEB = REPOSITORY / "web"
 TIMEOUT_MS = 120_000
@@ -276,8 +279,8 @@ def test_labels_and_words_come_from_the_folder(serve, open_page, tmp_path):
     folder = tmp_path / "places"
     model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
-    export_onnx(model, folder / MODEL_FILE)
-    quantize_onnx(folder / MODEL_FILE, folder / QUANTIZED_FILE)
+    write_graph(model, folder / GRAPH)
+    quantize_graph(folder / GRAPH, folder / QUANTIZED_GRAPH)
     classifier = OnnxClassifier(folder, num_threads=1)
 
     page = open_page(serve(folder)[0])

@@ -24,8 +24,8 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.files import read_batches
 from hf_brnn.data.rows import load_rows
 from hf_brnn.data.writers import table_writer
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 from hf_brnn.inference.score_files import score_file
-from hf_brnn.onnx.export import OnnxClassifier
 
 many = settings(derandomize=True, deadline=None, max_examples=int(os.environ.get("BAD_INPUT_EXAMPLES", 200)))
 

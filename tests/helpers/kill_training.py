@@ -55,7 +55,7 @@ show_phase(train, "prepare_data", "reading")
 show_phase(train.BrnnTrainer, "training_step", "stepping")
 show_phase(train.BrnnTrainer, "evaluate", "evaluating")
 show_phase(train.BrnnTrainer, "_save_checkpoint", "saving", "saved")
-show_phase(train, "save_folder", "finishing")
+show_phase(train, "save_model_directory", "finishing")
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--kills", nargs="+", choices=PHASES)

@@ -8,9 +8,9 @@ import pytest
 from processes import REPOSITORY, run_python
 from safetensors.torch import load_file, save_file
 
-from hf_brnn.hub.layout import check_saved_folder
+from hf_brnn.hub.layout import check_model_directory
 from hf_brnn.inference.classifier import TorchClassifier
-from hf_brnn.onnx.export import OnnxClassifier
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 
 class Opened:
@@ -49,28 +49,31 @@ FOLDERS = {
         lambda folder: change_json(folder / "tokenizer.json", model={"type": "Unigram", "vocab": [["a", 0.5]]}),
         "its model has no words",
     ),
-    "a list": (lambda folder: (folder / "config.json").write_text("[1]"), "config.json is no json object"),
+    "a list": (lambda folder: (folder / "config.json").write_text("[1]"), "config.json is not a JSON object"),
     "labels from 1": (lambda folder: change_json(folder / "config.json", id2label={"1": "a", "2": "b"}), "id2label"),
     "no labels": (lambda folder: change_json(folder / "config.json", id2label=None), "id2label"),
     "no padding": (lambda folder: change_json(folder / "config.json", pad_token_id=None), "pad_token_id"),
-    "another kind": (lambda folder: change_json(folder / "config.json", model_type="bert"), "'bert', not 'brnn'"),
-    "no json": (lambda folder: (folder / "config.json").write_text("{"), "config.json is not json"),
-    "fewer words": (drop_last_words, "they belong to different models"),
+    "another kind": (lambda folder: change_json(folder / "config.json", model_type="bert"), "'bert', expected 'brnn'"),
+    "no json": (lambda folder: (folder / "config.json").write_text("{"), "config.json is not valid JSON"),
+    "fewer words": (drop_last_words, "They belong to different models"),
     "more labels": (
         lambda folder: change_json(folder / "config.json", id2label={"0": "a", "1": "b", "2": "c"}),
-        "names 3 labels, but the classifier of model.safetensors has 2",
+        "names 3 labels, but the classifier in model.safetensors has 2",
     ),
-    "truncated weights": (lambda folder: truncate(folder / "model.safetensors"), "holds no whole sequence classifier"),
+    "truncated weights": (
+        lambda folder: truncate(folder / "model.safetensors"),
+        "holds no complete sequence classifier",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_that_is_not_whole_is_refused(exported_folder, tmp_path, name):
     folder = shutil.copytree(exported_folder, tmp_path / "model")
-    check_saved_folder(folder)
+    check_model_directory(folder)
     damage, message = FOLDERS[name]
     damage(folder)
-    for load in (check_saved_folder, TorchClassifier, OnnxClassifier):
+    for load in (check_model_directory, TorchClassifier, OnnxClassifier):
         with pytest.raises((FileNotFoundError, ValueError), match=message) as error:
             load(folder)
         assert str(folder) in str(error.value)
@@ -80,9 +83,9 @@ def test_a_folder_that_is_not_whole_is_refused(exported_folder, tmp_path, name):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"num_hidden_layers": 2}, r"weights are missing: brnn\.encoder\.layer\.1\."),
-        ({"pooling": "last"}, "weights of other shapes than config.json says"),
-        ({"cell_type": "gru"}, "weights of other shapes than config.json says"),
+        ({"num_hidden_layers": 2}, r"has missing weights: brnn\.encoder\.layer\.1\."),
+        ({"pooling": "last"}, "have other shapes than config.json says"),
+        ({"cell_type": "gru"}, "have other shapes than config.json says"),
     ],
 )
 def test_weights_that_are_not_those_of_the_configuration_are_refused(saved_folder, tmp_path, values, message):

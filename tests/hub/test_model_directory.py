@@ -10,8 +10,8 @@ from processes import REPOSITORY, run_python, train
 from safetensors import safe_open
 from transformers import pipeline
 
-from hf_brnn.hub.layout import check_output_folder
-from hf_brnn.hub.push import pushed_files
+from hf_brnn.hub.layout import check_output_dir
+from hf_brnn.hub.push import files_to_push
 
 
 def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):
@@ -136,8 +136,8 @@ def test_an_inference_endpoint_answers_as_the_pipeline_does(saved_folder, tmp_pa
     process = run_python("-c", HANDLE, folder, cwd=tmp_path, HF_MODULES_CACHE=str(tmp_path / "cache"))
     (folder / "__pycache__").mkdir(exist_ok=True)
     (folder / "__pycache__" / "handler.pyc").touch()
-    check_output_folder(folder)
-    assert not [file for file in pushed_files(folder) if "__pycache__" in file.parts]
+    check_output_dir(folder)
+    assert not [file for file in files_to_push(folder) if "__pycache__" in file.parts]
     one, both, error = json.loads(process.stdout)
     assert [answer["label"] for answer in one] == ["POSITIVE"]
     assert [len(answers) for answers in both] == [2, 2]

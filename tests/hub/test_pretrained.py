@@ -7,9 +7,9 @@ from processes import run_python
 
 from hf_brnn import PRETRAINED
 from hf_brnn.evaluation.checklist import NEUTRAL, checklist_table
-from hf_brnn.hub.push import pushed_files
+from hf_brnn.hub.push import files_to_push
 from hf_brnn.inference.classifier import TorchClassifier
-from hf_brnn.onnx.export import OnnxClassifier
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 USE = """
 import hf_brnn
@@ -21,7 +21,7 @@ FOLDER = Path(PRETRAINED)
 
 
 def test_the_shipped_folder_is_whole_and_small():
-    assert sum((FOLDER / file).stat().st_size for file in pushed_files(FOLDER)) <= 8 * 2**20
+    assert sum((FOLDER / file).stat().st_size for file in files_to_push(FOLDER)) <= 8 * 2**20
 
 
 def test_its_code_is_that_of_the_package():

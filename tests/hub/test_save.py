@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from hf_brnn import BrnnForSequenceClassification
 from hf_brnn.data.augmentation import OTHER_LABEL_SHARE
-from hf_brnn.hub.layout import check_output_folder
-from hf_brnn.hub.save import add_peers, build_card, replacing, save_folder
+from hf_brnn.hub.card import add_peers, build_card
+from hf_brnn.hub.layout import check_output_dir
+from hf_brnn.hub.save import replace_directory, save_model_directory
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 
 
@@ -28,7 +29,7 @@ def save(folder, fill):
     model = make_model()
     with torch.no_grad():
         model.classifier.weight.fill_(fill)
-    save_folder(folder, model, train_tokenizer(["a b c d"], 10), make_report())
+    save_model_directory(folder, model, train_tokenizer(["a b c d"], 10), make_report())
 
 
 def classifier_weight(folder):
@@ -85,26 +86,26 @@ def test_a_folder_set_aside_by_an_interrupted_save_is_put_back(tmp_path):
     folder = tmp_path / "model"
     save(folder, 1)
     folder.rename(tmp_path / ".model.previous")
-    with pytest.raises(RuntimeError), replacing(folder):
+    with pytest.raises(RuntimeError), replace_directory(folder):
         raise RuntimeError("stop")
     assert classifier_weight(folder) == 1
 
 
 def test_a_folder_that_is_no_saved_model_is_never_replaced(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(FileExistsError, match=r"no saved model.*thesis\.txt"):
-        check_output_folder(tmp_path)
-    with pytest.raises(FileExistsError, match="no saved model"):
+    with pytest.raises(FileExistsError, match=r"not part of a model directory: thesis\.txt"):
+        check_output_dir(tmp_path)
+    with pytest.raises(FileExistsError, match="not part of a model directory"):
         save(tmp_path, 1)
     process = run_python("scripts/train.py", "--output_dir", tmp_path, check=False)
-    assert "no saved model" in process.stderr
+    assert "not part of a model directory" in process.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_model_of_another_kind_is_never_replaced(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(FileExistsError, match="another model"):
-        check_output_folder(tmp_path)
+        check_output_dir(tmp_path)
 
 
 def test_the_card_of_the_hub_data_set_names_it():
@@ -141,14 +142,14 @@ def test_an_undefined_metric_is_left_out_of_the_metadata(tmp_path):
     report.metrics["test"]["roc_auc"] = float("nan")
     card = build_card("m", make_model(), report)
     assert "roc_auc" not in {result.metric_type for result in card.data.eval_results}
-    save_folder(tmp_path / "m", make_model(), train_tokenizer(["a"], 10), report)
+    save_model_directory(tmp_path / "m", make_model(), train_tokenizer(["a"], 10), report)
     assert '"roc_auc": null' in (tmp_path / "m" / "metrics.json").read_text()
 
 
 def test_half_weights_load_as_float32_and_give_the_same_scores(tmp_path):
     model = make_model().eval()
     model.brnn.half().float()
-    save_folder(tmp_path / "m", model, train_tokenizer(["a b c d"], 10), make_report(), half=True)
+    save_model_directory(tmp_path / "m", model, train_tokenizer(["a b c d"], 10), make_report(), fp16=True)
     tensors = load_file(tmp_path / "m" / "model.safetensors")
     assert {str(value.dtype) for name, value in tensors.items() if name.startswith("brnn.")} == {"torch.float16"}
     loaded = BrnnForSequenceClassification.from_pretrained(tmp_path / "m").eval()

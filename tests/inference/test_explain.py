@@ -6,7 +6,7 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.explain import explain
-from hf_brnn.onnx.export import OnnxClassifier
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 TEXT = "I do not recommend this product"
 

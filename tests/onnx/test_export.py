@@ -1,4 +1,3 @@
-import runpy
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
-from processes import REPOSITORY, run_python
+from processes import run_python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
@@ -17,8 +16,9 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
-from hf_brnn.inference.score_files import load_classifier
-from hf_brnn.onnx.export import OnnxClassifier, export_onnx
+from hf_brnn.inference.load import load
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
+from hf_brnn.onnx.export import export_onnx, write_graph
 
 TEXTS = [*load_rows(DataArguments()).texts, "", " \u200b", "word " * 2000]
 
@@ -35,7 +35,7 @@ def test_the_graph_agrees_with_torch(tmp_path, cell_type, hidden_act, num_hidden
         num_hidden_layers=num_hidden_layers, pooling=pooling, num_labels=3, initializer_range=0.5,
     )  # fmt: skip
     model = BrnnForSequenceClassification(config).eval()
-    export_onnx(model, tmp_path / "model.onnx")
+    write_graph(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for width in (0, 1, 4, 30):
         input_ids = torch.randint(2, 60, (6, width))
@@ -144,7 +144,7 @@ def test_the_classifier_needs_neither_torch_nor_transformers(exported_folder, tm
 import sys
 for name in ("torch", "transformers", "datasets", "pandas", "sklearn"):
     sys.modules[name] = None
-from hf_brnn.onnx.export import OnnxClassifier
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
 classifier = OnnxClassifier({str(exported_folder)!r})
 probabilities = classifier(["so happy, love it", "worst day ever", ""])
 print([classifier.label_names[index] for index in probabilities.argmax(axis=1)[:2]])
@@ -172,7 +172,7 @@ def test_a_graph_of_other_weights_is_refused(exported_folder, tmp_path):
     model.classifier.weight.data.neg_()
     model.save_pretrained(folder)
     for quantized in (True, False):
-        with pytest.raises(ValueError, match=r"onnx was made of other weights .* scripts/export_onnx\.py"):
+        with pytest.raises(ValueError, match=r"onnx was exported from other weights .* hf-brnn export"):
             OnnxClassifier(folder, quantized=quantized)
 
 
@@ -180,40 +180,39 @@ def test_a_damaged_graph_is_named(exported_folder, tmp_path):
     folder = shutil.copytree(exported_folder, tmp_path / "model")
     graph = folder / "onnx" / "model_quantized.onnx"
     graph.write_bytes(graph.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"model_quantized\.onnx can't be loaded .* scripts/export_onnx\.py"):
+    with pytest.raises(ValueError, match=r"model_quantized\.onnx can't be loaded .* hf-brnn export"):
         OnnxClassifier(folder)
 
 
 def test_a_revision_of_a_folder_is_refused(exported_folder):
-    with pytest.raises(ValueError, match="a revision is of a model on the Hub"):
-        load_classifier(exported_folder, revision="main")
+    with pytest.raises(ValueError, match="a revision is"):
+        load(exported_folder, revision="main")
 
 
 def test_an_export_that_fails_leaves_the_folder_as_it_was(exported_folder, tmp_path, monkeypatch):
     folder = shutil.copytree(exported_folder, tmp_path / "model")
     before = sorted(folder.rglob("*"))
-    script = runpy.run_path(str(REPOSITORY / "scripts" / "export_onnx.py"))
 
     def fail(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(script["main"].__globals__, "quantize_onnx", fail)
+    monkeypatch.setattr("hf_brnn.onnx.export.quantize_graph", fail)
     with pytest.raises(KeyboardInterrupt):
-        script["main"]([str(folder)])
+        export_onnx(folder)
     assert sorted(folder.rglob("*")) == before
 
 
 def test_exporting_again_replaces_the_graphs(exported_folder, tmp_path):
     folder = shutil.copytree(exported_folder, tmp_path / "model")
     (folder / "onnx" / "model.onnx").write_bytes(b"old")
-    run_python("scripts/export_onnx.py", folder)
+    assert export_onnx(folder) == [folder / "onnx" / "model.onnx", folder / "onnx" / "model_quantized.onnx"]
     assert OnnxClassifier(folder, quantized=False)(["x"]).shape == (1, 2)
     assert not (folder / ".onnx.part").exists()
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    process = run_python("scripts/export_onnx.py", tmp_path, check=False)
-    assert "no saved folder" in process.stderr
+    with pytest.raises(FileNotFoundError, match=r"is not a model directory: it has no config\.json"):
+        export_onnx(tmp_path)
 
 
 def test_labels_without_names_have_the_default_ones(exported_folder, tmp_path):

@@ -1,0 +1,35 @@
+"""Loading a sequence classifier in torch, with every weight accounted for."""
+
+from pathlib import Path
+from typing import Optional, Union
+
+from transformers import AutoModelForSequenceClassification
+
+from ..model import auto  # noqa: F401  registers the Auto classes
+from ..model.modeling_brnn import BrnnForSequenceClassification
+
+
+def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnForSequenceClassification:
+    """Loads the classifier of a model directory or of a model on the Hub, in evaluation mode.
+
+    transformers alone initializes missing weights at random and goes on.
+
+    Raises:
+        ValueError: The weights are not those that config.json describes.
+    """
+    try:
+        loaded, found = AutoModelForSequenceClassification.from_pretrained(
+            model, revision=revision, use_safetensors=True, output_loading_info=True
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"{model}: the weights in model.safetensors have other shapes than config.json says. They belong to "
+            "different models: restore one of them."
+        ) from error
+    for kind in ("missing", "unexpected"):
+        if names := sorted(found[f"{kind}_keys"]):
+            raise ValueError(
+                f"{model}: model.safetensors has {kind} weights: {', '.join(names[:3])}. It and config.json belong to "
+                "different models: restore one of them."
+            )
+    return loaded.eval()

@@ -1,0 +1,60 @@
+"""The ONNX path runs where torch and transformers can't be imported."""
+
+import numpy as np
+import pytest
+from processes import run_python
+
+import hf_brnn.onnx
+from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.inference.load import load
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
+
+BLOCKED = """
+import sys
+
+HEAVY = {"torch", "transformers", "datasets", "evaluate", "pandas", "sklearn", "accelerate"}
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HEAVY:
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Block())
+"""
+CLASSIFY = """
+import hf_brnn
+from hf_brnn.inference.explain import explain
+from hf_brnn.inference.load import load
+from hf_brnn.inference.onnx_classifier import OnnxClassifier
+
+for classifier in (OnnxClassifier(hf_brnn.PRETRAINED_FOLDER), load(hf_brnn.PRETRAINED_FOLDER)):
+    print(classifier.predict(["so happy today", "worst day ever"]))
+print(explain(classifier, "so happy today").label)
+print(sorted(name for name in sys.modules if name.startswith("hf_brnn.data.")))
+"""
+
+
+def test_it_classifies_with_torch_and_transformers_blocked():
+    *answers, modules = run_python("-c", BLOCKED + CLASSIFY).stdout.splitlines()
+    assert answers == ["['POSITIVE', 'NEGATIVE']"] * 2 + ["1"]
+    assert "hf_brnn.data.files" not in modules, "classifying texts loads the csv reader"
+
+
+@pytest.mark.parametrize("module", ["hub.layout", "hub.push", "inference.score_files"])
+def test_a_light_module_loads_with_torch_and_transformers_blocked(module):
+    run_python("-c", f"{BLOCKED}\nimport hf_brnn.{module}")
+
+
+def test_predict_names_the_most_probable_label():
+    classifier = load(PRETRAINED_FOLDER)
+    texts = ["so happy today", "worst day ever", ""]
+    probabilities = classifier(texts)
+    assert probabilities.shape == (3, 2)
+    assert probabilities.dtype == np.float32
+    assert classifier.predict(texts) == [classifier.label_names[index] for index in probabilities.argmax(axis=1)]
+    assert classifier.predict([]) == []
+
+
+def test_the_old_import_still_works_with_a_warning():
+    with pytest.warns(DeprecationWarning, match=r"Use hf_brnn\.load"):
+        assert hf_brnn.onnx.OnnxClassifier is OnnxClassifier
