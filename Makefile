@@ -1,4 +1,4 @@
-.PHONY: setup train test lint browser compat web space
+.PHONY: setup train test lint browser compat docs web space
 
 BIN := .venv/bin
 FOLDER := hf_brnn/pretrained/brnn-sentiment140
@@ -34,6 +34,10 @@ test: lint web/node_modules/.package-lock.json browser
 
 compat: setup
 	$(BIN)/python scripts/compat.py
+
+docs: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/mkdocs build
 
 space: setup
 	rm -rf build/space

@@ -1,7 +1,9 @@
-"""What the pages show runs, in their order; a page says above a block why it can't, and its arguments are parsed."""
+"""The code blocks of README and docs run as a user runs them. A comment above a block says why it doesn't run; then its
+commands are parsed."""
 
 import argparse
 import ast
+import importlib
 import importlib.util
 import itertools
 import json
@@ -17,22 +19,25 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
-from accelerate.commands import launch
+import transformers
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 from processes import REPOSITORY
-from transformers import HfArgumentParser
 
-PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+from hf_brnn.commands.parser import CommandParser
+
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md")])
+PAGES.remove(REPOSITORY / "model_card.md")
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->\s*")
-COMMAND = re.compile(r"(python|accelerate launch|make|pip install|npm|hf|ray) ")
+COMMAND = re.compile(r"(hf-brnn|python|accelerate launch|make|pip install|npm|hf|ray) ")
 ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
 PROGRAMS = {
     "bash": ("bash", "-euo", "pipefail", "-c"),
     "python": ("python", "-c"),
     "js": ("node", "--input-type=module", "--eval"),
 }
-DATA = ("csv", "text")
+DATA = ("csv", "text", "yaml")
 FIELD = "…"
 
 
@@ -53,14 +58,18 @@ def blocks(page):
     ]
 
 
+def blocks_to_run(page):
+    return [block for block in blocks(page) if block.is_run and block.language not in DATA]
+
+
 def spans(page, kind):
-    """The inline tokens of a kind: `code_inline`, `link_open`."""
+    """The inline tokens of a kind: `code_inline`, `link_open`, `image`."""
     tokens = MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8"))
     return [child for token in tokens for child in token.children or [] if child.type == kind]
 
 
-def by_name(path):
-    return path.name
+def name_of(page):
+    return str(page.relative_to(REPOSITORY))
 
 
 def masked(text):
@@ -68,7 +77,7 @@ def masked(text):
     return [" ".join(re.sub(r"\d[\d.,]*", "0", line).split()) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_run for block in blocks(page))], ids=by_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_to_run(page)], ids=name_of)
 def test_the_commands_of_a_page_run_and_print_what_it_shows(page, request, server, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "user")
     for name in ("configs", "hf_brnn", "scripts", "web"):
@@ -80,8 +89,7 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(page, request, serve
         shutil.copytree(request.getfixturevalue("exported_folder"), tmp_path / "runs" / "quickstart")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     printed = []
-    run = [block for block in blocks(page) if block.is_run and block.language not in DATA]
-    for language, group in itertools.groupby(run, key=lambda block: block.language):
+    for language, group in itertools.groupby(blocks_to_run(page), key=lambda block: block.language):
         source = "\n".join(block.source for block in group)
         process = subprocess.run(
             [*PROGRAMS[language], source],
@@ -95,7 +103,7 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(page, request, serve
         assert not process.returncode, f"{source}\n{process.stdout}\n{process.stderr}"
         printed += masked(process.stdout)
     for block in blocks(page):
-        for line in masked(block.source) if block.language == "text" else []:
+        for line in masked(block.source) if block.language == "text" and block.is_run else []:
             assert line in ["...", *printed], f"{line!r} is not in\n" + "\n".join(printed)
 
 
@@ -110,10 +118,10 @@ def commands(page):
             yield shlex.split(span.content)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=by_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=name_of)
 def test_commands_that_are_not_run_name_what_there_is(page, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
+    monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
     for command in commands(page):
         check(command, monkeypatch)
 
@@ -123,16 +131,16 @@ def check(command, monkeypatch):
     match command:
         case ["export", *assignments]:
             assert all(map(ASSIGNMENT.fullmatch, assignments)), command
+        case ["hf-brnn", name, *arguments] if importlib.util.find_spec(f"hf_brnn.commands.{name}"):
+            check_command(f"hf_brnn.commands.{name}", arguments, monkeypatch)
+        case ["hf-brnn", *_]:
+            pass
         case ["python", "-m", module, *_]:
             assert importlib.util.find_spec(module), command
         case ["python", script, *arguments]:
-            check_script(script, arguments, monkeypatch)
+            check_arguments(lambda: runpy.run_path(script)["main"](arguments), monkeypatch)
         case ["accelerate", "launch", *arguments]:
-            launched = []
-            for launcher in ("simple_launcher", "multi_gpu_launcher"):
-                monkeypatch.setattr(launch, launcher, launched.append)
-            launch.launch_command(launch.launch_command_parser().parse_args(arguments))
-            check_script(launched[0].training_script, launched[0].training_script_args, monkeypatch)
+            check_launch(arguments, monkeypatch)
         case ["make", *arguments]:
             subprocess.run(["make", "--dry-run", *arguments], check=True, capture_output=True)
         case ["pip", "install", *arguments]:
@@ -144,11 +152,13 @@ def check(command, monkeypatch):
         case ["ray", "job", "submit", *_] if "--" in command:
             end = command.index("--")
             check_options(command[:end])
-            with monkeypatch.context() as patch:
-                patch.chdir(command[command.index("--working-dir") + 1])
-                check(command[end + 1 :], patch)
+            check(command[end + 1 :], monkeypatch)
         case ["hf" | "ray", *_]:
             check_options(command)
+        case ["pre-commit", "install"]:
+            assert (REPOSITORY / ".pre-commit-config.yaml").exists()
+        case [program, *_] if Path(program).parent == Path(".venv/bin"):
+            assert Path(sys.executable).with_name(Path(program).name).exists(), command
         case _:
             pytest.fail(f"no check for {shlex.join(command)}")
 
@@ -162,17 +172,38 @@ def check_options(command):
 def check_install(arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument("-c", type=argparse.FileType())
-    parser.add_argument("-e")
-    requirement = Requirement(f"hf-brnn{parser.parse_args(arguments).e.removeprefix('.')}")
+    parser.add_argument("-e", action="store_true")
+    parser.add_argument("requirement")
+    text = parser.parse_args(arguments).requirement
+    requirement = Requirement(text.replace(".", "hf-brnn", 1) if text.startswith(".") else text)
+    assert requirement.name == "hf-brnn"
     assert requirement.extras <= set(metadata("hf-brnn").get_all("Provides-Extra"))
+
+
+def check_launch(arguments, monkeypatch):
+    from accelerate.commands import launch
+
+    launched = []
+    for launcher in ("simple_launcher", "multi_gpu_launcher"):
+        monkeypatch.setattr(launch, launcher, launched.append)
+    launch.launch_command(launch.launch_command_parser().parse_args(arguments))
+    script, script_arguments = launched[0].training_script, launched[0].training_script_args
+    if launched[0].module:
+        check_command(script, script_arguments, monkeypatch)
+    else:
+        check_arguments(lambda: runpy.run_path(script)["main"](script_arguments), monkeypatch)
 
 
 class ParsedError(Exception):
     """The arguments are parsed: go no further."""
 
 
-def check_script(script, arguments, monkeypatch):
-    """Runs a script until its arguments are parsed; an argument that it doesn't know ends it with an error."""
+def check_command(module, arguments, monkeypatch):
+    check_arguments(lambda: importlib.import_module(module).main(arguments), monkeypatch)
+
+
+def check_arguments(run, monkeypatch):
+    """Runs a command until its arguments are parsed; an argument that it doesn't know ends it with an error."""
 
     def stop_after(parse):
         def parse_and_stop(*args, **kwargs):
@@ -182,24 +213,25 @@ def check_script(script, arguments, monkeypatch):
         return parse_and_stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, "parse_args", stop_after(argparse.ArgumentParser.parse_args))
-        parse = HfArgumentParser.parse_args_into_dataclasses
-        patch.setattr(HfArgumentParser, "parse_args_into_dataclasses", stop_after(parse))
+        for parser in (argparse.ArgumentParser, CommandParser):
+            patch.setattr(parser, "parse_args", stop_after(parser.parse_args))
+        patch.setattr(
+            transformers.HfArgumentParser, "parse_args_into_dataclasses", stop_after(lambda *args, **kwargs: None)
+        )
         with pytest.raises(ParsedError):
-            runpy.run_path(script)["main"](arguments)
-    for option, value in itertools.pairwise(arguments):
-        assert option != "--config" or Path(value).is_file(), value
+            run()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=by_name)
-def test_links_lead_to_files(page):
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_pictures_lead_to_files(page):
     targets = [span.attrs["href"].partition("#")[0] for span in spans(page, "link_open")]
+    targets += [span.attrs["src"] for span in spans(page, "image")]
     assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
 
 
 def messages():
-    """The texts of the package and the scripts, with … for each field that is filled in."""
-    for path in [*(REPOSITORY / "hf_brnn").glob("*.py"), *(REPOSITORY / "scripts").glob("*.py")]:
+    """The texts of the package, with … for each field that is filled in."""
+    for path in [*(REPOSITORY / "hf_brnn").rglob("*.py"), *(REPOSITORY / "scripts").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 yield "".join(part.value if isinstance(part, ast.Constant) else FIELD for part in node.values)
@@ -213,3 +245,10 @@ def test_messages_that_pages_explain_are_those_of_the_code():
         _, _, part = page.read_text(encoding="utf-8").partition("## What goes wrong")
         quoted = re.findall(r"^\| `(.+?)` \|", part, flags=re.MULTILINE)
         assert [message for message in quoted if message not in known] == [], page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_has_no_dates(page):
+    text = page.read_text(encoding="utf-8")
+    if DOCS / "lab" not in page.parents and page.name == "results.md":
+        assert re.findall(r"\b20\d\d-\d\d-\d\d\b", text) == []

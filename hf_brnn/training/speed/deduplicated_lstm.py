@@ -185,7 +185,7 @@ def tanh_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
 
 def is_worthwhile(model: BrnnPreTrainedModel, batch_size: int, precision: str) -> bool:
     """Whether steps of so many texts are quicker after `read_distinct_words`. That was measured on a processor with
-    AVX2 and no more (docs/benchmarks.md); for AVX-512 and bfloat16, torch's kernels are others."""
+    AVX2 and no more (docs/lab/training_speed.md); for AVX-512 and bfloat16, torch's kernels are others."""
     capabilities = torch.cpu.get_capabilities()
     return (
         model.device.type == "cpu"
