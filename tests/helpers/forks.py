@@ -1,67 +1,115 @@
-"""Runs scripts in forks of a process that has imported what a training needs: it saves the seconds of the imports."""
+"""Runs Python in forks of a process that has the imports behind it: a start takes a tenth of a second, not ten."""
 
 import multiprocessing
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from multiprocessing import forkserver
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent.parent
-IMPORTS = [
-    "hf_brnn.evaluation.calibration",
-    "hf_brnn.hub.save",
-    "hf_brnn.training.trainer",
-    "torch.distributed.elastic.multiprocessing.errors",
-]
+# Guards against hanging; no test waits that long.
+HANGS = 600
 
 forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(IMPORTS)
+forks.set_forkserver_preload(["preload"])
 
 
-def run_script(script, arguments, folder, environment):
-    os.chdir(REPOSITORY)
+def start_fork_server():
+    """Starts the process that forks, which begins its imports while the first tests are collected."""
+    path = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), str(REPOSITORY), path)))
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if path is not None:
+            os.environ["PYTHONPATH"] = path
+
+
+def run_in_child(arguments, folder, cwd, environment):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(cwd)
+    os.environ.clear()
     os.environ.update(environment)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         with (folder / name).open("wb") as file:
             os.dup2(file.fileno(), descriptor)
-    sys.argv = [script, *arguments]
-    runpy.run_path(script, run_name="__main__")
+    match arguments:
+        case ["-c", code, *rest]:
+            sys.path.insert(0, str(cwd))
+            sys.argv = ["-c", *rest]
+            exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
+        case ["-m", module, *rest]:
+            sys.path.insert(0, str(cwd))
+            sys.argv = [module, *rest]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case [script, *_]:
+            sys.path.insert(0, str(Path(script).resolve().parent))
+            sys.argv = arguments
+            runpy.run_path(script, run_name="__main__")
 
 
-def run_in_forks(environments, script, *arguments, check=True):
-    """Runs a script in several processes at once, one for each of `environments`, and returns them, as `subprocess.run`
-    does, when they have ended."""
-    arguments = list(map(str, arguments))
-    ended = []
-    with tempfile.TemporaryDirectory() as parent:
-        folders = [Path(tempfile.mkdtemp(dir=parent)) for _ in environments]
-        processes = [
-            forks.Process(target=run_script, args=(script, arguments, folder, environment))
-            for folder, environment in zip(folders, environments)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(300)
-        for process, folder in zip(processes, folders):
-            if process.exitcode is None:
-                for other in processes:
-                    other.kill()
-                raise TimeoutError(f"{script} {arguments}")
-            output = [(folder / name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]
-            ended.append(subprocess.CompletedProcess([script, *arguments], process.exitcode, *output))
-    for process in ended:
-        if check and process.returncode:
-            raise AssertionError(f"exit {process.returncode}\n{process.stdout}\n{process.stderr}")
-    return ended
+class Fork:
+    """A process under way, with as much of `subprocess.Popen` as the tests use. Its output goes to files."""
+
+    def __init__(self, *arguments, cwd=REPOSITORY, environment=None):
+        self.args = list(map(str, arguments))
+        self.output = tempfile.TemporaryDirectory()
+        folder = Path(self.output.name)
+        # Both files are there before the process is.
+        for name in ("stdout", "stderr"):
+            (folder / name).touch()
+        environment = dict(os.environ) | {name: str(value) for name, value in (environment or {}).items()}
+        self.process = forks.Process(target=run_in_child, args=(self.args, folder, cwd, environment))
+        self.process.start()
+        self.pid = self.process.pid
+
+    @property
+    def returncode(self):
+        return self.process.exitcode
+
+    def poll(self):
+        return self.process.exitcode
+
+    def read(self, name):
+        return (Path(self.output.name) / name).read_text(encoding="utf-8", errors="surrogateescape")
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.process.kill()
+
+    def wait(self, timeout=HANGS):
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            self.kill()
+            raise TimeoutError(f"{self.args}\n{self.read('stdout')}\n{self.read('stderr')}")
+        return self.process.exitcode
+
+    def communicate(self, timeout=HANGS):
+        self.wait(timeout)
+        return self.read("stdout"), self.read("stderr")
+
+    def completed(self, check):
+        """Waits for the end; returns what `subprocess.run` does."""
+        ended = subprocess.CompletedProcess(self.args, self.wait(), self.read("stdout"), self.read("stderr"))
+        if check and ended.returncode:
+            raise AssertionError(f"exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}")
+        return ended
 
 
-def run_in_fork(script, *arguments, check=True):
-    (ended,) = run_in_forks([{}], script, *arguments, check=check)
-    return ended
+def run_in_fork(*arguments, cwd=REPOSITORY, check=True, **environment):
+    """Runs a script, `-c code` or `-m module`, as `subprocess.run` does.
+
+    The variables in `environment` count only where they are read later than at an import.
+    """
+    return Fork(*arguments, cwd=cwd, environment=environment).completed(check)
 
 
 def run_together(count, script, *arguments):
@@ -71,7 +119,12 @@ def run_together(count, script, *arguments):
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     shared["ACCELERATE_USE_CPU"] = "true"
-    environments = [shared | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
-    run_in_forks(
-        [{name: str(value) for name, value in environment.items()} for environment in environments], script, *arguments
-    )
+    processes = [
+        Fork(script, *arguments, environment=shared | {"RANK": rank, "LOCAL_RANK": rank}) for rank in range(count)
+    ]
+    try:
+        for process in processes:
+            process.completed(check=True)
+    finally:
+        for process in processes:
+            process.kill()

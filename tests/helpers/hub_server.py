@@ -55,13 +55,17 @@ class HubServer(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        self.forget()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def forget(self):
+        """Holds nothing, as at the start."""
         self.repositories = {}
         self.objects = {}
         self.requests = []
         self.broken = None
         self.stalled = None
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def endpoint(self):
