@@ -1,4 +1,4 @@
-"""The demo: a Gradio page that labels a text, shows what each of its words did, and scores lines and files."""
+"""The demo: a Gradio page that classifies a text, shows the effect of each word, and classifies lines and files."""
 
 import html
 import os
@@ -22,12 +22,12 @@ MAX_CHARACTERS = 1_000
 MAX_ROWS = 100_000
 MAX_FILE_MEGABYTES = 20
 PREVIEW_ROWS = 10
-# Uploads and scored files are deleted when they are this old, and when the server ends.
+# Uploads and scored files are deleted at this age, and when the server stops.
 KEPT_MINUTES = 10
-# Requests of one kind that run at once; others of that kind wait.
+# Requests that run at the same time; others wait.
 CONCURRENT_TEXTS = 16
 CONCURRENT_FILES = 4
-# What a scored file is written as where that isn't the suffix it came with.
+# The suffix of the scored file, where it differs from that of the upload.
 TARGET_SUFFIXES = {".txt": ".csv", ".json": ".jsonl"}
 EXAMPLES = [
     "so happy with it, works great",
@@ -50,18 +50,23 @@ CSS = """
 Scored = tuple[str, list[list[str]]]
 
 
-def launch(folder: Path, name: str) -> None:
-    """Serves the demo of a saved folder, whose model is called `name`, until it is interrupted, at the address that
-    GRADIO_SERVER_NAME and GRADIO_SERVER_PORT give, by default 127.0.0.1:7860.
+def launch(directory: Path, name: str) -> None:
+    """Serves the demo of a model directory until it is interrupted.
+
+    GRADIO_SERVER_NAME and GRADIO_SERVER_PORT set the address; 127.0.0.1:7860 by default.
+
+    Args:
+        directory: The model directory.
+        name: The name of the model on the page.
 
     Raises:
-        OSError: The folder is incomplete, or there is no free port.
-        ValueError: The model does not give one label of several.
+        OSError: A file is missing, or no port is free.
+        ValueError: The model is not for one label out of several.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with TemporaryDirectory(prefix="hf-brnn-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        build_demo(load(folder), name).launch(
+        build_demo(load(directory), name).launch(
             theme=gr.themes.Default(
                 primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
             ),
@@ -73,7 +78,7 @@ def launch(folder: Path, name: str) -> None:
 
 
 def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
-    """The page of a classifier called `name`."""
+    """Builds the page of a classifier. `name` is the name of the model on the page."""
 
     def classify(text: str) -> tuple[dict[str, float], str]:
         if not text.strip():
@@ -114,7 +119,7 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
             text = gr.Textbox(label="Text", info=f"Up to {MAX_CHARACTERS:,} characters.", lines=1, max_lines=8)
             button = gr.Button("Classify", variant="primary")
             probabilities = gr.Label(label="Probabilities", render=False)
-            words = gr.HTML(label="What each word did", show_label=True, container=True, padding=True, render=False)
+            words = gr.HTML(label="Effect of each word", show_label=True, container=True, padding=True, render=False)
             gr.Examples(
                 [[example] for example in EXAMPLES],
                 text,
@@ -171,7 +176,7 @@ def result_components() -> list[gr.components.Component]:
 
 
 def words_html(explanation: Explanation, label_names: list[str]) -> str:
-    """The text with its words coloured by their changes, and these in percentage points below them."""
+    """Returns the text as HTML: each word coloured by its effect, with the effect in percentage points below it."""
     words = []
     for part, change in explanation.parts:
         points = round(100 * (change or 0))
@@ -183,13 +188,13 @@ def words_html(explanation: Explanation, label_names: list[str]) -> str:
             words.append(f"<span {style}>{html.escape(part)}<small>{sign}{points}</small></span>")
     return (
         f'<div class="words">{"".join(words)}</div><p>How many percentage points each word moves the probability of '
-        f"{html.escape(label_names[explanation.label])}, up in blue, down in orange: the probability as it is minus "
-        "the one with the word replaced by [UNK].</p>"
+        f"{html.escape(label_names[explanation.label])} (blue: up, orange: down): the probability of the whole "
+        "text minus that of the text with the word replaced by [UNK].</p>"
     )
 
 
 def score(classifier: "Classifier", source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
-    """Scores a file and gives the scored one, which lives until the next step of the iterator, and its first rows.
+    """Yields the path of the scored file and its first rows. The file is deleted at the next step of the iterator.
 
     Raises:
         gr.Error: The file can't be read or passes a limit.
@@ -213,17 +218,17 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
 
 
 def count_rows(source: Path, text_column: str) -> int:
-    """The number of a file's rows.
+    """Returns the number of rows of a file.
 
     Raises:
-        ValueError: There are too many, one can't be read or its text is too long, or the columns don't fit.
+        ValueError: There are too many rows, one can't be read or is too long, or a column is missing.
     """
     rows = 0
     for batch in read_batches(source, refuse):
         check_columns(str(source), batch.table.column_names, text_column)
         rows += len(batch.table)
         if rows > MAX_ROWS:
-            raise ValueError(f"{source}: it has more than {MAX_ROWS:,} rows, the most that are scored here.")
+            raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")
         for number, text in zip(batch.numbers, column_values(str(source), batch.table, text_column)):
             if isinstance(text, str) and len(text) > MAX_CHARACTERS:
                 problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
@@ -232,12 +237,12 @@ def count_rows(source: Path, text_column: str) -> int:
 
 
 def refuse(bad_row: BadRow) -> NoReturn:
-    raise ValueError(f"{bad_row}. Mend or remove it.")
+    raise ValueError(f"{bad_row}. Fix or remove this row.")
 
 
 @contextmanager
 def errors_without_folder(source: Path) -> Iterator[None]:
-    """Shows what is wrong with a file, under the name that it was uploaded with."""
+    """Shows what is wrong with a file, with the name of the upload instead of its path on the server."""
     try:
         yield
     except ValueError as error:

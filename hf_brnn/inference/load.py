@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
-from ..hub.layout import QUANTIZED_GRAPH
+from ..hub.layout import QUANTIZED_GRAPH, check_model_directory
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -25,10 +25,8 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
         ValueError: The model is not for one label out of several, its files don't belong together, onnxruntime is not
             installed, or `revision` is given with a directory.
     """
-    if revision is not None and Path(model).is_dir():
-        raise ValueError(
-            f"{model} is a directory here, but a revision is of a model on the Hub. Leave out the revision."
-        )
+    if Path(model).is_dir():
+        _check_no_revision(model, revision)
     if has_quantized_graph(model):
         try:
             from .onnx_classifier import OnnxClassifier
@@ -47,3 +45,41 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
 def has_quantized_graph(model: Union[str, Path]) -> bool:
     """Returns whether this is a model directory with an int8 graph."""
     return (Path(model) / QUANTIZED_GRAPH).is_file()
+
+
+def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path:
+    """Checks a model before torch is loaded, and returns its config.json.
+
+    Args:
+        model: A model directory, or a model id on the Hub.
+        revision: Branch, tag or commit of a model on the Hub.
+
+    Raises:
+        OSError: There is no such directory or model, or a file is missing.
+        ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
+    """
+    path = Path(model)
+    if path.is_file():
+        raise ValueError(f"{model} is a file, expected a model directory or a model id on the Hub. Name one of these.")
+    if path.is_dir():
+        _check_no_revision(model, revision)
+        check_model_directory(path)
+        return path / "config.json"
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    advice = "Check the spelling. hf-brnn train writes model directories to runs/."
+    try:
+        return Path(hf_hub_download(str(model), "config.json", revision=revision))
+    except HFValidationError as error:
+        raise FileNotFoundError(f"{model}: there is no such directory. {advice}") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason, *_ = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise FileNotFoundError(
+            f"{model}: there is no such directory, and no such model on the Hub that can be read ({reason}) {advice}"
+        ) from error
+
+
+def _check_no_revision(model: Union[str, Path], revision: Optional[str]) -> None:
+    if revision is not None:
+        raise ValueError(f"{model} is a directory, but a revision is for a model on the Hub. Leave out the revision.")

@@ -1,6 +1,5 @@
 import os
 import re
-import runpy
 import shutil
 import signal
 import socket
@@ -21,6 +20,7 @@ from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.apps.space import write_space
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 
@@ -214,7 +214,7 @@ def test_a_space_works_alone_and_leaves_no_file_behind(tmp_path):
     assert card.startswith("---\n")
     assert "sdk: gradio" in card
     assert "app_file: app.py" in card
-    assert requirements(space) == {"numpy", "onnxruntime", "pyarrow", "tokenizers", "tqdm"}
+    assert requirements(space) == {"numpy", "onnxruntime", "pyarrow", "safetensors", "tokenizers", "tqdm"}
     size = sum(path.stat().st_size for path in space.rglob("*"))
     assert size < 1.2 * sum(path.stat().st_size for path in PRETRAINED_FOLDER.rglob("*"))
 
@@ -245,7 +245,6 @@ def test_a_space_takes_a_folder_of_any_name(tmp_path, name):
     folder = shutil.copytree(PRETRAINED_FOLDER, tmp_path / "models" / name)
     card = (folder / "README.md").read_text()
     (folder / "README.md").write_text(card.replace("license: apache-2.0\n", ""))
-    write_space = runpy.run_path("scripts/demo.py")["write_space"]
     space = tmp_path / "spaces" / "space"
     write_space(folder, space)
     assert f'"model", {name!r})' in compiled(space / "app.py")
@@ -254,7 +253,7 @@ def test_a_space_takes_a_folder_of_any_name(tmp_path, name):
     assert "license" not in metadata
     assert [path.name for path in space.parent.iterdir()] == ["space"]
     (folder / ".env").write_text("TOKEN=secret")
-    with pytest.raises(FileExistsError, match=r"holds more than a saved model: \.env"):
+    with pytest.raises(FileExistsError, match=r"not part of a model directory: \.env"):
         write_space(folder, tmp_path / "spaces" / "other")
 
 
@@ -270,6 +269,6 @@ def requirements(space):
 
 def test_what_cannot_be_served_is_named(tmp_path):
     process = run_python("scripts/demo.py", tmp_path / "none", check=False)
-    assert f"{tmp_path / 'none'} is no saved folder" in process.stderr
+    assert f"{tmp_path / 'none'} is not a model directory" in process.stderr
     process = run_python("scripts/demo.py", "--space", tmp_path, check=False)
-    assert f"{tmp_path}: is there already" in process.stderr
+    assert f"{tmp_path} exists already" in process.stderr

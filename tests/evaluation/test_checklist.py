@@ -1,7 +1,4 @@
-import json
-
 import numpy as np
-from processes import run_python
 
 from hf_brnn.evaluation.checklist import checklist_table, checks
 
@@ -31,14 +28,3 @@ def test_a_classifier_that_knows_the_answers_passes_all():
     table, failures = checklist_table(lambda texts: one_hot([label(text) for text in texts]))
     assert not failures
     assert (table["pass rate"] == 1).all()
-
-
-def test_the_tokenizer_makes_names_addresses_case_repeated_marks_and_white_space_irrelevant(saved_folder, tmp_path):
-    process = run_python(
-        "scripts/evaluate_model.py", "--model", saved_folder, "--behaviour", "--output_dir", tmp_path / "out"
-    )
-    report = json.loads((tmp_path / "out" / "behaviour.json").read_text())
-    for capability in ("@names", "addresses", "case", "repeated punctuation", "outer white space"):
-        assert report["rates"][capability]["pass rate"] == 1
-        assert capability in process.stdout
-    assert report["rates"]["negation"]["checks"] > 50

@@ -99,7 +99,7 @@ def test_weights_that_are_not_those_of_the_configuration_are_refused(saved_folde
     "command",
     [
         ("predict.py", "--model", "FOLDER", "some text"),
-        ("evaluate_model.py", "--model", "FOLDER", "--behaviour"),
+        ("evaluate_model.py", "--model", "FOLDER", "--checklist"),
         ("export_onnx.py", "FOLDER"),
         ("demo.py", "FOLDER"),
         ("push_to_hub.py", "FOLDER", "--repo_id", "user/name", "--dry_run"),

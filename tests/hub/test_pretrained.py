@@ -43,7 +43,7 @@ def test_no_word_of_it_is_a_name():
     assert {"mileycyrus", "tommcfly", "ddlovato", "jonasbrothers"}.isdisjoint(vocabulary)
 
 
-def test_it_passes_the_checks_of_behaviour_that_it_must_and_most_others():
+def test_it_passes_the_checklist_where_it_must_and_mostly_elsewhere():
     rates = checklist_table(TorchClassifier(PRETRAINED))[0]["pass rate"]
     for capability in ("@names", "addresses", "case", "repeated punctuation", "outer white space"):
         assert rates[capability] == 1, capability

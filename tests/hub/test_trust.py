@@ -36,7 +36,7 @@ def test_local_files_need_no_network(server, exported_folder, tmp_path):
         ("train.py", ("--dataset_name", "stanfordnlp/sentiment140")),
         ("train.py", ("--dataset_name", "stanfordnlp/sentiment140", "--streaming")),
         ("predict.py", ("--model", "alice/model", "some text")),
-        ("evaluate_model.py", ("--model", "alice/model", "--behaviour")),
+        ("evaluate_model.py", ("--model", "alice/model", "--checklist")),
     ],
 )
 def test_offline_what_is_not_there_ends_in_an_error_at_once(server, tmp_path, script, arguments):

@@ -1,0 +1,189 @@
+"""`hf-brnn predict`: predicts the labels of texts, or of a file of texts."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from .parser import CommandParser, run_command
+
+EXAMPLES = """\
+examples:
+  hf-brnn predict runs/reviews "I do not recommend this" "works great"
+  hf-brnn predict runs/reviews --input tweets.parquet --output scored.parquet
+  hf-brnn predict runs/reviews --engine ray --input tweets/ --output scored/
+"""
+
+WRITABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+
+logger = logging.getLogger("hf-brnn")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Runs the command."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = build_parser()
+    try:
+        run_command(parser, lambda args: predict(args, parser), argv)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+def build_parser() -> CommandParser:
+    parser = CommandParser(
+        prog="hf-brnn predict",
+        usage="hf-brnn predict MODEL TEXT ... [--option value ...]\n"
+        "       hf-brnn predict MODEL --input FILE --output FILE [--option value ...]",
+        description="Predicts the labels of texts, or of a file of texts: through the int8 ONNX graph where the model "
+        "has one, else through torch.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="Texts to classify. Prints label, score and text.")
+    parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
+    parser.add_argument("--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt.")
+    parser.add_argument("--output", metavar="FILE", help="File to write: the same rows with columns label and score.")
+    parser.add_argument("--text_column", default="text", metavar="NAME", help="Column of the texts. [text]")
+    parser.add_argument("--skip_bad_rows", action="store_true", help="List and skip rows that can't be read.")
+    parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
+    parser.add_argument("--batch_size", type=int, metavar="N", help="Texts per batch. [32 with ONNX, 128 with torch]")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: input and output are directories of parquet files; uses all cores of a cluster. [local]",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="With --engine ray: number of cores. [all]")
+    return parser
+
+
+def predict(args: argparse.Namespace, parser: CommandParser) -> None:
+    """Checks the arguments and the files, then predicts.
+
+    Raises:
+        OSError: A file or the model is missing.
+        ValueError: The model or a file is not what it should be.
+    """
+    if args.old_model is not None:
+        args.texts = [*([] if args.model is None else [args.model]), *args.texts]
+        args.model = args.old_model
+    check_arguments(args, parser)
+    check_input(args)
+    from ..inference.load import find_config
+
+    find_config(args.model, args.revision)
+    if args.engine == "ray":
+        predict_with_ray(args)
+    elif args.texts:
+        predict_texts(args)
+    else:
+        predict_file(args)
+
+
+def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
+    """Ends the command if its arguments contradict each other."""
+    if args.model is None:
+        parser.error("name the model: a model directory such as runs/quickstart, or a model id on the Hub.")
+    files = [text for text in args.texts if len(text) < 1000 and Path(text).is_file()]
+    if files:
+        suffix = Path(files[0]).suffix if Path(files[0]).suffix in WRITABLE else ".csv"
+        parser.error(
+            f"{files[0]!r} is a file, but a text was expected. To classify the rows of the file, use --input "
+            f"{files[0]} --output scored{suffix}"
+        )
+    if bool(args.texts) == bool(args.input):
+        parser.error("give either texts or --input FILE, not both." if args.texts else "give texts, or --input FILE.")
+    if bool(args.input) != bool(args.output):
+        parser.error("--input and --output go together: name both files.")
+    if args.engine == "local" and args.workers is not None:
+        parser.error("--workers is for --engine ray. Leave it out.")
+    if args.engine == "ray" and args.texts:
+        parser.error("--engine ray reads directories of parquet files: give --input and --output instead of texts.")
+    for name in ("batch_size", "workers"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name} is {value}, expected 1 or more.")
+
+
+def check_input(args: argparse.Namespace) -> None:
+    """Raises:
+    OSError: The input does not exist, or is a directory where a file is expected or the reverse.
+    ValueError: The suffix of the output is unknown.
+    """
+    if args.input is None or "://" in args.input:
+        return
+    path = Path(args.input)
+    if not path.exists():
+        raise FileNotFoundError(f"--input {path}: no such file or directory. Check the path.")
+    if args.engine == "ray" and not path.is_dir():
+        raise NotADirectoryError(f"--input {path} is a file, but --engine ray reads a directory. Leave out --engine.")
+    if args.engine == "local" and path.is_dir():
+        raise IsADirectoryError(f"--input {path} is a directory. Name a file, or use --engine ray for parquet files.")
+    if args.engine == "local" and Path(args.output).suffix.lower() not in WRITABLE:
+        raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
+
+
+def predict_texts(args: argparse.Namespace) -> None:
+    """Prints a line with label, score and text for each text."""
+    from ..inference.load import load
+
+    classifier = load(args.model, args.batch_size, args.revision)
+    width = max(map(len, classifier.label_names))
+    for row, text in zip(classifier(args.texts), args.texts):
+        print(f"{classifier.label_names[row.argmax()]:{width}}  {row.max():.4f}  {text}")
+
+
+def predict_file(args: argparse.Namespace) -> None:
+    """Writes the rows of a file with label and score."""
+    from tqdm import tqdm
+
+    from ..data.files import BadRow, BadRowsError
+    from ..inference.load import load
+    from ..inference.score_files import score_file
+
+    classifier = load(args.model, args.batch_size, args.revision)
+    bad_rows: list[BadRow] = []
+
+    def on_bad_row(bad_row: BadRow) -> None:
+        if not args.skip_bad_rows:
+            raise BadRowsError([bad_row])
+        bad_rows.append(bad_row)
+        logger.warning("Skipped %s", bad_row)
+
+    with tqdm(desc="Predicting", unit=" texts", disable=None) as progress:
+        scored = score_file(
+            classifier, Path(args.input), Path(args.output), args.text_column, on_bad_row, progress.update
+        )
+    report_rows(scored, len(bad_rows), args.output)
+
+
+def predict_with_ray(args: argparse.Namespace) -> None:
+    """Writes the rows of a directory of parquet files with label and score."""
+    try:
+        from ..inference.ray import score_folder
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--engine ray needs {error.name}, which is not installed. Run pip install 'hf-brnn[onnx,ray]'"
+        ) from error
+    scored, skipped = score_folder(
+        Path(args.model).resolve(),
+        args.input,
+        args.output,
+        args.text_column,
+        args.batch_size,
+        args.skip_bad_rows,
+        args.workers,
+    )
+    report_rows(scored, skipped, args.output)
+
+
+def report_rows(scored: int, skipped: int, output: str) -> None:
+    print(f"{scored:,} rows written to {output}, {skipped:,} skipped.")
+
+
+if __name__ == "__main__":
+    main()

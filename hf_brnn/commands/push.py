@@ -1,0 +1,59 @@
+"""`hf-brnn push`: pushes a model directory to the Hugging Face Hub."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from .parser import CommandParser, run_command
+
+EXAMPLES = """\
+examples:
+  hf-brnn push runs/reviews --repo_id user/reviews --dry_run     lists the files and sends nothing
+  hf-brnn push runs/reviews --repo_id user/reviews --private
+"""
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Runs the command."""
+    parser = CommandParser(
+        prog="hf-brnn push",
+        description="Pushes a model directory to the Hugging Face Hub as one commit. Pushing replaces the contents of "
+        "the\nrepository. Log in with hf auth login first, or set HF_TOKEN.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("model", metavar="MODEL", type=Path, help="Model directory.")
+    parser.add_argument("--repo_id", required=True, metavar="USER/NAME", help="Repository on the Hub.")
+    parser.add_argument("--private", action="store_true", help="Make a new repository private.")
+    parser.add_argument("--revision", metavar="BRANCH", help="Branch to push to. [main]")
+    parser.add_argument("--dry_run", action="store_true", help="Check and list the files, and send nothing.")
+    run_command(parser, push, argv)
+
+
+def push(args: argparse.Namespace) -> None:
+    """Checks the model directory, then pushes it.
+
+    Raises:
+        OSError: A file is missing, or the directory or the repository holds other files.
+        ValueError: The push failed; the message says why.
+    """
+    from ..hub.layout import check_model_directory
+
+    check_model_directory(args.model)
+    from ..hub.push import PUSH_ERRORS, explain_push_error, files_to_push
+    from ..hub.push import push as push_directory
+
+    try:
+        files = files_to_push(args.model)
+        for file in files:
+            print(f"{(args.model / file).stat().st_size:>12,}  {file.as_posix()}")
+        if args.dry_run:
+            print(f"{len(files)} files would be pushed to {args.repo_id}.")
+        else:
+            print(f"Pushed: {push_directory(args.model, args.repo_id, args.private or None, args.revision)}")
+    except PUSH_ERRORS as error:
+        raise ValueError(explain_push_error(error, args.repo_id)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from commands import run_main
+from processes import REPOSITORY, run_python
+from transformers import pipeline
+
+from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.commands.predict import main
+from hf_brnn.inference.load import load
+
+TEXTS = ["so happy today", "", "worst day ever, 'quoted' \"twice\"", "word " * 3000, "two\nlines 😀", "0012"]
+
+
+@pytest.fixture
+def predict(float_model, capsys):
+    return lambda *arguments: run_main(main, float_model, *arguments, capsys=capsys)
+
+
+@pytest.fixture(scope="module")
+def expected_scores(float_model):
+    classifier = pipeline("text-classification", model=str(float_model), trust_remote_code=True)
+    return lambda texts: classifier(list(texts))
+
+
+def test_texts_from_the_command_line(predict):
+    texts = ["I do not recommend this product", "so happy with it"]
+    lines = [line.split(maxsplit=2) for line in predict(*texts).stdout.splitlines()]
+    assert [label for label, _, _ in lines] == ["NEGATIVE", "POSITIVE"]
+    assert [text for _, _, text in lines] == texts
+
+
+def test_the_graph_is_used_where_there_is_one():
+    process = run_python("-X", "importtime", "-m", "hf_brnn", "predict", PRETRAINED_FOLDER, "so happy, love it")
+    assert process.stdout.startswith("POSITIVE")
+    assert not any(line.endswith(("| torch", "| transformers")) for line in process.stderr.splitlines())
+
+
+def test_the_old_spelling_of_the_model_works(capsys):
+    ended = run_main(main, "--model", PRETRAINED_FOLDER, "so happy", "so sad", capsys=capsys)
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]
+
+
+def test_a_file_name_in_place_of_a_text_is_an_error(predict, write_file):
+    source = write_file("tweets.csv", "text\nso happy\n")
+    ended = predict(source)
+    assert ended.code == 2
+    assert f"'{source}' is a file, but a text was expected" in ended.stderr
+    assert f"--input {source} --output scored.csv" in ended.stderr
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_file(tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("text\n" + "so happy today\n" * 300_000)
+    command = ["-m", "hf_brnn", "predict", PRETRAINED_FOLDER, "--input", source, "--output", tmp_path / "out.csv"]
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not list(tmp_path.glob("out.csv.*.part")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_file_comes_back_with_label_and_score(predict, expected_scores, tmp_path, suffix):
+    source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    frame = pd.DataFrame({"id": [f"00{i}" for i in range(len(TEXTS))], "text": TEXTS})
+    separator = {"csv": ",", "tsv": "\t"}.get(suffix)
+    if separator:
+        frame.to_csv(source, sep=separator, index=False)
+    elif suffix == "jsonl":
+        frame.to_json(source, orient="records", lines=True)
+    else:
+        frame.to_parquet(source)
+    assert predict("--input", source, "--output", target).code == 0
+    if separator:
+        scored = pd.read_csv(target, sep=separator, dtype={"id": str, "text": str}, keep_default_na=False)
+    else:
+        scored = pd.read_json(target, lines=True, dtype={"id": str}) if suffix == "jsonl" else pd.read_parquet(target)
+    assert scored["id"].tolist() == frame["id"].tolist()
+    assert scored["text"].tolist() == TEXTS
+    expected = expected_scores(TEXTS)
+    assert scored["label"].tolist() == [result["label"] for result in expected]
+    np.testing.assert_allclose(scored["score"], [result["score"] for result in expected], atol=1e-5)
+
+
+def test_a_text_file_is_a_text_a_line(predict, write_file, tmp_path):
+    source = write_file("in.txt", "so happy\n\nso sad\n")
+    predict("--input", source, "--output", tmp_path / "out.csv")
+    scored = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert scored["text"].tolist() == ["so happy", "", "so sad"]
+
+
+def test_many_rows_keep_their_order(tmp_path, capsys):
+    texts = [f"{'happy' if i % 3 else 'sad'} {i} " + "really " * (i % 17) for i in range(25_000)]
+    pd.DataFrame({"text": texts}).to_parquet(tmp_path / "in.parquet")
+    files = ("--input", tmp_path / "in.parquet", "--output", tmp_path / "out.parquet")
+    ended = run_main(main, PRETRAINED_FOLDER, *files, capsys=capsys)
+    assert "25,000 rows written" in ended.stdout
+    assert "0 skipped" in ended.stdout
+    scored = pq.read_table(tmp_path / "out.parquet").to_pandas()
+    assert scored["text"].tolist() == texts
+    sample = list(range(0, 25_000, 1250))
+    expected = load(PRETRAINED_FOLDER)([texts[i] for i in sample]).max(axis=1)
+    # int8 graphs quantize a batch as a whole: probabilities depend slightly on the other texts.
+    np.testing.assert_allclose(scored["score"].iloc[sample], expected, atol=0.03)
+
+
+def test_a_row_that_cannot_be_read_stops_the_run_or_is_listed(predict, write_file, tmp_path, caplog):
+    source = write_file("in.csv", "id,text\n1,good\n2,too,many\n3,bad\n")
+    target = tmp_path / "out.csv"
+    ended = predict("--input", source, "--output", target)
+    assert ended.code == 1
+    assert f"{source}, line 3: 3 fields instead of 2" in ended.stderr
+    assert not target.exists()
+    with caplog.at_level("INFO"):
+        ended = predict("--input", source, "--output", target, "--skip_bad_rows")
+    assert f"{source}, line 3" in caplog.text
+    assert "2 rows written" in ended.stdout
+    assert "1 skipped" in ended.stdout
+    assert pd.read_csv(target)["id"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,tweet\n1,x\n", "no column 'text' among id, tweet"),
+        ("text,label\nx,1\n", "already has a column label"),
+        ("id,text\n", "no row to score"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(predict, write_file, tmp_path, content, message):
+    source = write_file("in.csv", content)
+    ended = predict("--input", source, "--output", tmp_path / "out.csv")
+    assert ended.code == 1
+    assert message in ended.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_missing_text_is_a_bad_row(predict, write_file, tmp_path):
+    source = write_file("in.jsonl", '{"text": "good"}\n{"text": null}\n{"text": "bad"}\n')
+    ended = predict("--input", source, "--output", tmp_path / "out.jsonl")
+    assert f"{source}, line 2: field 'text' is None" in ended.stderr
+    predict("--input", source, "--output", tmp_path / "out.jsonl", "--skip_bad_rows")
+    assert pd.read_json(tmp_path / "out.jsonl", lines=True)["text"].tolist() == ["good", "bad"]
+
+
+def test_without_onnxruntime_it_says_what_to_install(tmp_path):
+    (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name='onnxruntime')")
+    path = f"{tmp_path}:{REPOSITORY}"
+    process = run_python("-m", "hf_brnn", "predict", PRETRAINED_FOLDER, "so happy", check=False, PYTHONPATH=path)
+    assert process.returncode == 1
+    assert "pip install 'hf-brnn[onnx]'" in process.stderr
+    assert "Traceback" not in process.stderr

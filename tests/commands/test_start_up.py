@@ -1,0 +1,73 @@
+"""Mistakes are reported before anything that takes seconds to import."""
+
+import json
+
+import pytest
+from processes import run_python
+
+from hf_brnn import PRETRAINED_FOLDER
+
+HEAVY = ["torch", "transformers", "datasets", "evaluate", "pandas", "sklearn", "matplotlib", "gradio", "ray", "onnx"]
+# Runs the command of the arguments and prints which of these modules it has loaded.
+RUN = f"""
+import importlib, json, sys
+code = 0
+try:
+    importlib.import_module("hf_brnn.commands." + sys.argv[1]).main(sys.argv[2:])
+except SystemExit as ended:
+    code = ended.code
+print("\\n" + json.dumps([code, sorted(set({HEAVY!r}) & set(sys.modules))]))
+"""
+MISTAKES = {
+    "evaluate": [
+        ["MODEL"],
+        ["MODEL", "--data_file", "x.csv"],
+        ["MODEL", "--data_files", "none.csv"],
+        ["/none", "--checklist"],
+        ["a/b/c", "--data_files", "EXISTING"],
+    ],
+    "predict": [
+        [],
+        ["MODEL", "--inptu", "x.csv"],
+        ["MODEL", "--input", "none.csv", "--output", "out.csv"],
+        ["MODEL", "--input", "EXISTING", "--output", "out.doc"],
+        ["MODEL", "EXISTING"],
+        ["EXISTING", "a text"],
+        ["/none", "a text"],
+    ],
+    "export": [[], ["MODEL", "--fast"], ["/none"]],
+    "push": [["MODEL"], ["MODEL", "--repo", "a/b"], ["/none", "--repo_id", "a/b"]],
+    "demo": [["/none"], ["MODEL", "--port", "80"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [(command, arguments) for command, cases in MISTAKES.items() for arguments in [["--help"], *cases]],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value) or "no arguments",
+)
+def test_help_and_mistakes_load_nothing_heavy(command, arguments, tmp_path):
+    (tmp_path / "texts.csv").write_text("text,label\nx,0\n")
+    places = {"MODEL": str(PRETRAINED_FOLDER), "EXISTING": "texts.csv"}
+    process = run_python("-c", RUN, command, *(places.get(a, a) for a in arguments), cwd=tmp_path, HF_HUB_OFFLINE="1")
+    code, loaded = json.loads(process.stdout.splitlines()[-1])
+    assert loaded == []
+    if arguments == ["--help"]:
+        assert code == 0
+        assert process.stdout.partition("examples:")[2].count("\n  hf-brnn ") >= 2
+    else:
+        message = code if isinstance(code, str) else process.stderr
+        assert message.startswith(f"hf-brnn {command}: error: ")
+        assert len(message.strip().splitlines()) == 1
+
+
+def test_the_package_itself_loads_nothing_heavy():
+    process = run_python("-c", f"import hf_brnn, sys; print(set({HEAVY!r}) & set(sys.modules))")
+    assert process.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("script", ["evaluate_model", "predict", "export_onnx", "push_to_hub", "demo"])
+def test_each_script_is_its_command(script):
+    process = run_python(f"scripts/{script}.py", "--help")
+    command = script.partition("_")[0]
+    assert f"usage: hf-brnn {command}" in process.stdout
