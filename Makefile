@@ -1,44 +1,52 @@
-.PHONY: setup train test lint browser compat docs web space
+.PHONY: setup train test test-core test-slow lint browser web space docs
 
 BIN := .venv/bin
-FOLDER := hf_brnn/pretrained/brnn-sentiment140
+MODEL := hf_brnn/pretrained/brnn-sentiment140
+PACKAGES := web/node_modules/.package-lock.json
+# Node.js comes with the test tools.
+export PATH := $(abspath $(BIN)):$(PATH)
 
-setup: .venv/ready
+setup: .venv/test
 
-.venv/ready: pyproject.toml constraints.txt
-	python3 -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train,onnx,demo,ray,test]"
+.venv/train: EXTRAS := train
+.venv/test: EXTRAS := train,onnx,demo,ray,test
+.venv/docs: EXTRAS := docs
+.venv/test .venv/docs: .venv/train
+.venv/train .venv/test .venv/docs: pyproject.toml constraints.txt
+	test -x $(BIN)/pip || python3 -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $@
 
-train: setup
-	$(BIN)/accelerate launch scripts/train.py
-	$(BIN)/python scripts/predict.py --model runs/quickstart \
-		"I do not recommend this product" "so happy with it, works great" "the train was late again, ugh"
+train: .venv/train
+	$(BIN)/hf-brnn train
+	$(BIN)/hf-brnn predict runs/quickstart "I do not recommend this product" "so happy with it, works great"
 
-lint: setup
+test: lint browser $(PACKAGES)
+	$(BIN)/pytest
+
+test-core: lint
+	$(BIN)/pytest -m "not slow and not browser and not node and not ray"
+
+test-slow: .venv/test browser $(PACKAGES)
+	$(BIN)/pytest -m slow
+
+lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-web/node_modules/.package-lock.json: web/package-lock.json
+browser: .venv/test
+	$(BIN)/python tests/helpers/chromium.py
+
+$(PACKAGES): web/package-lock.json | .venv/test
 	npm --prefix web ci
 
-web: web/node_modules/.package-lock.json
-	FOLDER=$(abspath $(FOLDER)) npm --prefix web run build
+web: $(PACKAGES)
+	FOLDER=$(abspath $(MODEL)) npm --prefix web run build
 
-browser:
-	command -v chromium || (apt-get update -qq && apt-get install -qq chromium)
-
-test: lint web/node_modules/.package-lock.json browser
-	$(BIN)/pytest
-
-compat: setup
-	$(BIN)/python scripts/compat.py
-
-docs: setup
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
-	$(BIN)/mkdocs build
-
-space: setup
+space: .venv/test
 	rm -rf build/space
-	$(BIN)/python scripts/demo.py $(FOLDER) --space build/space
+	$(BIN)/hf-brnn demo $(MODEL) --space build/space
+
+docs: .venv/docs
+	$(BIN)/mkdocs build

@@ -23,7 +23,7 @@ os.environ |= {
 from forks import start_fork_server  # noqa: E402
 from processes import run_python, train  # noqa: E402
 
-NO_BROWSER = "no Chromium can be started: install it, or run `playwright install --with-deps chromium`"
+NO_BROWSER = "no browser"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,7 +62,8 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter):
     if skipped := skipped_browser_tests(terminalreporter):
-        line = f"{len(skipped)} BROWSER TESTS WERE SKIPPED: {NO_BROWSER}"
+        reason = skipped[0].longrepr[2].partition(f"{NO_BROWSER}: ")[2]
+        line = f"{len(skipped)} BROWSER TESTS WERE SKIPPED. {reason}"
         terminalreporter.write_sep("!", line, red=True, bold=True)
 
 
@@ -113,18 +114,10 @@ def write_file(tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium: that of the system, or else the one that playwright installs."""
-    from playwright.sync_api import Error, sync_playwright
+    from chromium import NoBrowserError, start_chromium
 
-    arguments = (
-        "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-        " --no-first-run"
-    )
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        try:
-            browser = playwright.chromium.launch(executable_path=path, args=arguments.split())
-        except Error:
-            pytest.skip(NO_BROWSER)
-        yield browser
-        browser.close()
+    try:
+        with start_chromium() as browser:
+            yield browser
+    except NoBrowserError as error:
+        pytest.skip(f"{NO_BROWSER}: {error}")
