@@ -48,7 +48,7 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.data.rows import LabelledRows, load_rows
 from hf_brnn.data.splits import split_rows
-from hf_brnn.hub.card import add_peers
+from hf_brnn.hub.card import add_baselines
 from hf_brnn.hub.layout import GRAPH, QUANTIZED_GRAPH
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
@@ -120,7 +120,7 @@ def main(argv: list[str]) -> None:
             for title, rows in tables.items()
             if title.endswith(" rows")
         ]
-        add_peers(args.model, "\n" + "\n".join([*beside, heading(about)]) + "\n")
+        add_baselines(args.model, "\n" + "\n".join([*beside, heading(about)]) + "\n")
 
 
 def describe_run(argv: list[str]) -> dict[str, object]:

@@ -1,82 +1,224 @@
-"""The model card."""
+"""The model card, built from the other files of a model directory."""
 
+import json
 import math
 from pathlib import Path
+from typing import Any, Optional
 
 import yaml
 from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
+from safetensors import safe_open
 
+from .. import PRETRAINED_FOLDER
 from ..data.arguments import HUB_DATASET, SAMPLE
 from ..data.augmentation import OTHER_LABEL_SHARE
-from ..evaluation.report import TrainingReport
-from ..model import auto  # noqa: F401  registered models save their code too
-from ..model.modeling_brnn import BrnnPreTrainedModel
+from .layout import CARD, DEFAULT_LABELS, METRICS, TRAINING_CONFIG, WEIGHTS
 
 WIDGET_TEXTS = ("I do not recommend this product", "so happy with it, works great", "the train was late again, ugh")
 CARD_TEMPLATE = Path(__file__).parent / "card_template.md"
-PEERS_MARK = "<!-- peers -->"
+BASELINES_MARK = "<!-- baselines -->"
+OLD_BASELINES_MARK = "<!-- peers -->"
+SPLITS = ("validation", "test")
+# The metrics of the table, and those in the metadata.
+METRIC_TITLES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "precision": "precision",
+    "recall": "recall",
+    "roc_auc": "ROC AUC",
+    "calibration_error": "calibration error",
+}
 CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
+# What people set in the metadata by hand; a rebuilt card keeps it.
+KEPT_METADATA = ("language", "license", "datasets", "widget")
 
 
-def build_card(name: str, model: BrnnPreTrainedModel, report: TrainingReport) -> ModelCard:
-    """The model card: `model_card.md`, filled with what the training saw and measured."""
-    is_sample = report.config["data_files"] is None and report.config["dataset_name"] == SAMPLE
-    uses_hub = report.config["data_files"] is None and not is_sample
-    is_sentiment140 = uses_hub and report.config["dataset_name"] == HUB_DATASET
-    source = (
-        report.config["dataset_name"] if uses_hub else ", ".join(report.config["data_files"] or ["the embedded sample"])
-    )
-    results = [
-        CardResult(
-            task_type="text-classification",
-            task_name="Text classification",
-            dataset_type=report.config["dataset_name"] if uses_hub else "text",
-            dataset_name=source,
-            dataset_split=f"{report.config['dataset_split']} ({report.metrics[report.reported]['rows']} rows held out)",
-            metric_type=metric,
-            metric_name=title,
-            metric_value=round(report.metrics[report.reported][metric], 4),
-        )
-        for metric, title in CARD_METRICS.items()
-        if not math.isnan(report.metrics.get(report.reported, {}).get(metric, math.nan))
-    ]
-    data = ModelCardData(
-        language="en" if is_sentiment140 or is_sample else None,
-        license="apache-2.0" if is_sentiment140 or is_sample else None,
-        library_name="transformers",
-        pipeline_tag="text-classification",
-        tags=["brnn", "rnn", model.config.cell_type],
-        datasets=[report.config["dataset_name"]] if uses_hub else None,
-        metrics=["accuracy", "f1", "precision", "recall", "roc_auc"],
-        model_name=name if results else None,
-        eval_results=results or None,
-        widget=[{"text": text} for text in WIDGET_TEXTS] if is_sentiment140 or is_sample else None,
-    )
+def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
+    """Builds the card of a model directory from config.json, model.safetensors, metrics.json and training_config.yaml.
+
+    The last two may be missing; the card then says less. The baselines and the language, license, datasets and widget
+    of a card that is there are kept.
+
+    Args:
+        directory: The model directory.
+        name: The name of the model; by default that of the directory.
+    """
+    name = name or directory.resolve().name
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    metrics = _read_json(directory / METRICS)
+    run = _read_yaml(directory / TRAINING_CONFIG)
+    labels = [*config.get("id2label", DEFAULT_LABELS).values()]
+    splits = {split: metrics[split] for split in SPLITS if split in metrics}
+    reported = [*splits][-1] if splits else ""
+    old = ModelCard.load(directory / CARD) if (directory / CARD).is_file() else None
+    data = _metadata(name, config, run, splits.get(reported, {}), reported)
+    if old is not None:
+        for key in KEPT_METADATA:
+            if (value := getattr(old.data, key, None)) is not None:
+                setattr(data, key, value)
+        for result in data.eval_results or []:
+            if data.datasets:
+                result.dataset_type = result.dataset_name = data.datasets[0]
     return ModelCard.from_template(
         data,
         template_path=str(CARD_TEMPLATE),
         name=name,
-        config=model.config,
-        parameters=model.num_parameters(),
-        labels=list(model.config.id2label.values()),
-        is_sample=is_sample,
-        source=source,
-        report=report,
+        cell_type=config.get("cell_type", "lstm"),
+        parameters=_count_parameters(directory / WEIGHTS),
+        vocab_size=config["vocab_size"],
+        labels=labels,
+        source=_describe_source(data, run),
+        is_sample=_is_sample(run),
+        is_sentiment140=HUB_DATASET in (data.datasets or []),
+        ships=name == PRETRAINED_FOLDER.name,
+        results=[
+            [split, f"{values['rows']:,}", *(_format(values.get(metric)) for metric in METRIC_TITLES)]
+            for split, values in splits.items()
+        ],
+        metric_titles=[*METRIC_TITLES.values()],
+        missing_results=f"{METRICS} has none." if metrics else f"the directory has no {METRICS}.",
+        reported=reported,
+        per_class=_class_rows(metrics, reported),
+        baselines=_baselines(old.text if old else ""),
+        temperature=metrics.get("temperature"),
+        has_validation="validation" in splits,
+        has_curves=(directory / "curves.png").is_file(),
+        has_reliability=(directory / "reliability.png").is_file(),
+        training=_describe_training(metrics),
+        has_config=bool(run),
+        emoticon_prob=run.get("emoticon_prob", run.get("emoticon_share")),
         other_label_share=OTHER_LABEL_SHARE,
-        yaml_config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
     )
 
 
-def add_peers(folder: Path, table: str) -> None:
-    """Puts a Markdown table of peers on the same rows into the card of a saved folder, in place of an earlier one.
+def rebuild_card(directory: Path, name: Optional[str] = None) -> None:
+    """Writes the card of a model directory again."""
+    build_card(directory, name).save(directory / CARD)
+
+
+def add_baselines(directory: Path, table: str) -> None:
+    """Writes a Markdown table of baselines into the card of a model directory, in place of an earlier one.
 
     Raises:
-        ValueError: The card has no mark to put it at.
+        ValueError: The card has no mark for the table.
     """
-    path = folder / "README.md"
-    before, *rest = path.read_text(encoding="utf-8").split(PEERS_MARK)
+    path = directory / CARD
+    text = path.read_text(encoding="utf-8").replace(OLD_BASELINES_MARK, BASELINES_MARK)
+    before, *rest = text.split(BASELINES_MARK)
     if len(rest) not in (1, 2):
-        raise ValueError(f"{path}: no line {PEERS_MARK} to put the table of peers at.")
-    text = f"{before}{PEERS_MARK}\n{table}\n{PEERS_MARK}{rest[-1]}"
-    path.write_text(text, encoding="utf-8")
+        raise ValueError(f"{path} has no line {BASELINES_MARK} to write the table of baselines at. Add the line.")
+    path.write_text(f"{before}{BASELINES_MARK}\n{table}\n{BASELINES_MARK}{rest[-1]}", encoding="utf-8")
+
+
+def _metadata(
+    name: str, config: dict[str, Any], run: dict[str, Any], metrics: dict[str, Any], reported: str
+) -> ModelCardData:
+    dataset = run.get("dataset_name") if _uses_hub(run) else None
+    is_public = _is_sample(run) or dataset == HUB_DATASET
+    results = [
+        CardResult(
+            task_type="text-classification",
+            task_name="Text classification",
+            dataset_type=dataset or "text",
+            dataset_name=dataset or ", ".join(run.get("data_files") or [SAMPLE if _is_sample(run) else "texts"]),
+            dataset_split=f"{reported} ({metrics['rows']} rows)",
+            metric_type=metric,
+            metric_name=title,
+            metric_value=round(metrics[metric], 4),
+        )
+        for metric, title in CARD_METRICS.items()
+        if not math.isnan(_number(metrics.get(metric)))
+    ]
+    return ModelCardData(
+        language="en" if is_public else None,
+        license="apache-2.0" if is_public else None,
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        tags=["brnn", "rnn", config.get("cell_type", "lstm")],
+        datasets=[dataset] if dataset else None,
+        metrics=[*CARD_METRICS],
+        model_name=name if results else None,
+        eval_results=results or None,
+        widget=[{"text": text} for text in WIDGET_TEXTS] if is_public else None,
+    )
+
+
+def _is_sample(run: dict[str, Any]) -> bool:
+    return not run.get("data_files") and run.get("dataset_name") == SAMPLE
+
+
+def _uses_hub(run: dict[str, Any]) -> bool:
+    return not run.get("data_files") and run.get("dataset_name") not in (None, SAMPLE)
+
+
+def _describe_source(data: ModelCardData, run: dict[str, Any]) -> str:
+    if data.datasets:
+        return ", ".join(f"[{name}](https://huggingface.co/datasets/{name})" for name in data.datasets)
+    if run.get("data_files"):
+        return ", ".join(run["data_files"])
+    return "the sample that ships with the package" if _is_sample(run) else "texts of its user"
+
+
+def _describe_training(metrics: dict[str, Any]) -> str:
+    """Returns sentences on epochs, time, hardware and energy, as far as they are known."""
+    sentences = []
+    training = metrics.get("training", {})
+    history = metrics.get("history")
+    if history:
+        where = f" on {training['processor']}" if training.get("processor") else ""
+        resumed = training.get("resumed_epoch")
+        part = "" if resumed is None else f", those after epoch {resumed:.3g},"
+        seconds = f" in {metrics['seconds']:,.0f} seconds" if "seconds" in metrics else ""
+        sentences.append(f"Trained for {history[-1]['epoch']:.3g} epochs{part}{seconds}{where}.")
+    if training.get("best_epoch") is not None:
+        sentences.append(
+            f"The weights are those of epoch {training['best_epoch']:.3g}, the best on the validation split."
+        )
+    if training.get("versions"):
+        versions = ", ".join(f"{library} {version}" for library, version in training["versions"].items())
+        sentences.append(f"Libraries: {versions}.")
+    if training.get("watts") and "seconds" in metrics:
+        energy = metrics["seconds"] / 3600 * training["watts"]
+        sentences.append(
+            f"Energy was not measured; {training['watts']} W (assumed: 10 W for a CPU thread, 700 W for a GPU) give "
+            f"{energy:.2g} Wh."
+        )
+    return "\n".join(sentences)
+
+
+def _class_rows(metrics: dict[str, Any], split: str) -> list[list[str]]:
+    classes = metrics.get("per_class", {}).get(split, {})
+    return [
+        [name, *(_format(row[key]) for key in ("precision", "recall", "f1")), f"{row['support']:,}"]
+        for name, row in classes.items()
+    ]
+
+
+def _baselines(text: str) -> str:
+    """Returns the baselines between their two marks, or one mark if there are none."""
+    parts = text.replace(OLD_BASELINES_MARK, BASELINES_MARK).split(BASELINES_MARK)
+    return f"{BASELINES_MARK}{parts[1]}{BASELINES_MARK}" if len(parts) == 3 else BASELINES_MARK
+
+
+def _count_parameters(weights: Path) -> int:
+    with safe_open(weights, framework="np") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  not a dict
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _format(value: Optional[float]) -> str:
+    return "undefined" if math.isnan(_number(value)) else f"{value:.4f}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""What Hugging Face Inference Endpoints call. This file lies in the saved folder and needs torch and transformers."""
+"""The handler of Hugging Face Inference Endpoints. It is part of a model directory and needs torch and transformers."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from transformers import pipeline
 
 
 class EndpointHandler:
-    """Answers requests as the text-classification pipeline does.
+    """Answers requests like the text-classification pipeline.
 
     Args:
-        path: The saved folder.
+        path: The model directory.
     """
 
     def __init__(self, path: str = "") -> None:
@@ -19,10 +19,10 @@ class EndpointHandler:
         """Takes `{"inputs": text or list of texts, "parameters": {"top_k": ...}}`; returns label and score of each.
 
         Raises:
-            ValueError: `inputs` is missing, or neither a text nor a list of texts.
+            ValueError: `inputs` is missing, or is neither a text nor a list of texts.
         """
         inputs = data.get("inputs")
         texts = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"inputs must be a text or a list of texts, but is {inputs!r}.")
+            raise ValueError(f"inputs is {inputs!r}, expected a text or a list of texts. Send one of these.")
         return self.classifier(texts, **data.get("parameters") or {}) if texts else []

@@ -90,16 +90,31 @@ def save_model_directory(
         if report.reported in report.results:
             result = report.results[report.reported]
             plot_reliability(result.labels, result.probabilities, part / "reliability.png")
-        metrics = {
-            **report.metrics,
-            "temperature": report.temperature,
-            "seconds": report.seconds,
-            "history": report.history,
-        }
-        write_json(metrics, part / METRICS)
+        write_json(_metrics_file(report, model), part / METRICS)
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / TRAINING_CONFIG).write_text(config, encoding="utf-8")
-        build_card(directory.name, model, report).save(part / CARD)
+        build_card(part, directory.resolve().name).save(part / CARD)
+
+
+def _metrics_file(report: TrainingReport, model: BrnnPreTrainedModel) -> dict[str, Any]:
+    """Returns the content of metrics.json."""
+    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    reports = {split: result.class_report(names) for split, result in report.results.items()}
+    return {
+        **report.metrics,
+        "per_class": {split: classes.per_class() for split, classes in reports.items()},
+        "confusion_matrix": {split: classes.confusion_matrix.tolist() for split, classes in reports.items()},
+        "temperature": report.temperature,
+        "seconds": report.seconds,
+        "training": {
+            "best_epoch": report.best_epoch,
+            "resumed_epoch": report.resumed_epoch,
+            "processor": report.processor,
+            "watts": report.watts,
+            "versions": report.versions,
+        },
+        "history": report.history,
+    }
 
 
 def write_json(value: Any, path: Path) -> None:

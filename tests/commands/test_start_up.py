@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from processes import run_python
+from processes import run_new_python
 
 from hf_brnn import PRETRAINED_FOLDER
 
@@ -49,7 +49,9 @@ MISTAKES = {
 def test_help_and_mistakes_load_nothing_heavy(command, arguments, tmp_path):
     (tmp_path / "texts.csv").write_text("text,label\nx,0\n")
     places = {"MODEL": str(PRETRAINED_FOLDER), "EXISTING": "texts.csv"}
-    process = run_python("-c", RUN, command, *(places.get(a, a) for a in arguments), cwd=tmp_path, HF_HUB_OFFLINE="1")
+    process = run_new_python(
+        "-c", RUN, command, *(places.get(a, a) for a in arguments), cwd=tmp_path, HF_HUB_OFFLINE="1"
+    )
     code, loaded = json.loads(process.stdout.splitlines()[-1])
     assert loaded == []
     if arguments == ["--help"]:
@@ -62,12 +64,12 @@ def test_help_and_mistakes_load_nothing_heavy(command, arguments, tmp_path):
 
 
 def test_the_package_itself_loads_nothing_heavy():
-    process = run_python("-c", f"import hf_brnn, sys; print(set({HEAVY!r}) & set(sys.modules))")
+    process = run_new_python("-c", f"import hf_brnn, sys; print(set({HEAVY!r}) & set(sys.modules))")
     assert process.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("script", ["evaluate_model", "predict", "export_onnx", "push_to_hub", "demo"])
 def test_each_script_is_its_command(script):
-    process = run_python(f"scripts/{script}.py", "--help")
+    process = run_new_python(f"scripts/{script}.py", "--help")
     command = script.partition("_")[0]
     assert f"usage: hf-brnn {command}" in process.stdout

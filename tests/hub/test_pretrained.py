@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 from huggingface_hub import ModelCard
-from processes import run_python
+from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED
 from hf_brnn.evaluation.checklist import NEUTRAL, checklist_table
+from hf_brnn.hub.card import build_card
 from hf_brnn.hub.push import files_to_push
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
@@ -25,8 +26,9 @@ def test_the_shipped_folder_is_whole_and_small():
 
 
 def test_its_code_is_that_of_the_package():
-    for name in ("configuration_brnn.py", "modeling_brnn.py", "handler.py"):
-        assert (FOLDER / name).read_bytes() == (FOLDER.parent.parent / name).read_bytes()
+    package = FOLDER.parent.parent
+    for path in ("model/configuration_brnn.py", "model/modeling_brnn.py", "hub/handler.py"):
+        assert (FOLDER / Path(path).name).read_bytes() == (package / path).read_bytes()
 
 
 def test_it_answers_without_network_and_without_trusted_code(tmp_path):
@@ -73,3 +75,10 @@ def test_its_card_reports_its_metrics():
     assert metrics["calibration_error"] <= 0.015
     assert card.data.license == "apache-2.0"
     assert card.data.datasets == ["stanfordnlp/sentiment140"]
+
+
+def test_its_card_is_the_template_filled_from_its_files():
+    card = (FOLDER / "README.md").read_text()
+    assert str(build_card(FOLDER)) == card
+    assert (REPOSITORY / "model_card.md").read_text() == card, "copy README.md of the shipped model to model_card.md"
+    assert "| fastText | 0.8252 |" in card

@@ -1,4 +1,3 @@
-import dataclasses
 import signal
 import subprocess
 import sys
@@ -11,18 +10,9 @@ from reports import make_model, make_report
 from safetensors.torch import load_file
 
 from hf_brnn import BrnnForSequenceClassification
-from hf_brnn.data.augmentation import OTHER_LABEL_SHARE
-from hf_brnn.hub.card import add_peers, build_card
 from hf_brnn.hub.layout import check_output_dir
 from hf_brnn.hub.save import replace_directory, save_model_directory
 from hf_brnn.model.tokenization_brnn import train_tokenizer
-
-
-def test_the_card_says_whether_scores_were_calibrated():
-    report = make_report()
-    assert "a temperature of 1.250" in str(build_card("model", make_model(), report))
-    report = dataclasses.replace(report, temperature=1.0, results={"validation": report.results["test"]})
-    assert "Scores were not calibrated" in str(build_card("model", make_model(), report))
 
 
 def save(folder, fill):
@@ -108,45 +98,7 @@ def test_a_model_of_another_kind_is_never_replaced(tmp_path):
         check_output_dir(tmp_path)
 
 
-def test_the_card_of_the_hub_data_set_names_it():
-    card = build_card("m", make_model(), make_report(dataset_name="stanfordnlp/sentiment140"))
-    assert card.data.datasets == ["stanfordnlp/sentiment140"]
-    assert "demonstration" not in card.text
-    assert "emoticons" in card.text
-
-
-def test_the_card_tells_of_emoticons_that_were_put_in():
-    plain, told = (build_card("m", make_model(), make_report(emoticon_prob=share)).text for share in (0.0, 0.03))
-    assert "putting one into 3 % of the training texts" in told
-    assert f"{100 * OTHER_LABEL_SHARE:.3g} % of the cases not one of the text's label" in told
-    assert "`:)`" not in plain
-
-
-def test_the_table_of_peers_replaces_an_earlier_one(tmp_path):
-    save(tmp_path / "model", 1)
-    card = tmp_path / "model" / "README.md"
-    without = card.read_text()
-    add_peers(tmp_path / "model", "| first |")
-    add_peers(tmp_path / "model", "| second |")
-    text = card.read_text()
-    assert "| first |" not in text
-    assert [line for line in text.splitlines() if line not in without.splitlines()] == ["| second |"]
-    card.write_text("a card of my own")
-    with pytest.raises(ValueError, match="peers"):
-        add_peers(tmp_path / "model", "| third |")
-    assert card.read_text() == "a card of my own"
-
-
-def test_an_undefined_metric_is_left_out_of_the_metadata(tmp_path):
-    report = make_report()
-    report.metrics["test"]["roc_auc"] = float("nan")
-    card = build_card("m", make_model(), report)
-    assert "roc_auc" not in {result.metric_type for result in card.data.eval_results}
-    save_model_directory(tmp_path / "m", make_model(), train_tokenizer(["a"], 10), report)
-    assert '"roc_auc": null' in (tmp_path / "m" / "metrics.json").read_text()
-
-
-def test_half_weights_load_as_float32_and_give_the_same_scores(tmp_path):
+def test_fp16_weights_load_as_float32_and_give_the_same_scores(tmp_path):
     model = make_model().eval()
     model.brnn.half().float()
     save_model_directory(tmp_path / "m", model, train_tokenizer(["a b c d"], 10), make_report(), fp16=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from processes import run_python
+from processes import run_new_python
 
 import hf_brnn.onnx
 from hf_brnn import PRETRAINED_FOLDER
@@ -35,14 +35,14 @@ print(sorted(name for name in sys.modules if name.startswith("hf_brnn.data.")))
 
 
 def test_it_classifies_with_torch_and_transformers_blocked():
-    *answers, modules = run_python("-c", BLOCKED + CLASSIFY).stdout.splitlines()
+    *answers, modules = run_new_python("-c", BLOCKED + CLASSIFY).stdout.splitlines()
     assert answers == ["['POSITIVE', 'NEGATIVE']"] * 2 + ["1"]
     assert "hf_brnn.data.files" not in modules, "classifying texts loads the csv reader"
 
 
 @pytest.mark.parametrize("module", ["hub.layout", "hub.push", "inference.score_files"])
 def test_a_light_module_loads_with_torch_and_transformers_blocked(module):
-    run_python("-c", f"{BLOCKED}\nimport hf_brnn.{module}")
+    run_new_python("-c", f"{BLOCKED}\nimport hf_brnn.{module}")
 
 
 def test_predict_names_the_most_probable_label():
