@@ -1,25 +1,24 @@
-"""How much each word of a text moves the classifier, by occlusion."""
+"""The effect of each word on a prediction, by occlusion. The web page (web/src/words.js) follows the same rule."""
 
-import unicodedata
+import re
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
-from ..data.dataset import TokenizedDataset
-
 if TYPE_CHECKING:
     from .classifier import Classifier
 
+# The characters with the Unicode property White_Space, as in JavaScript's \p{White_Space}. Python's \s has more.
+WHITE_SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+
 
 class Explanation(NamedTuple):
-    """A text's class probabilities, and the text in parts.
+    """The probabilities of a text, and the effect of each of its words.
 
     Attributes:
-        label: Index of the most probable class.
+        label: Index of the most probable label.
         probabilities: `(num_labels,)` float32.
-        parts: Pieces of the text as it was typed, in their order: a word with its change of the label's probability, or
-            what stands between words with None. Joined they are the text. A word that shares its only character with
-            the one before has no piece.
+        parts: The text, cut into words with their effect and white space with None. Joined, the parts are the text.
     """
 
     label: int
@@ -28,70 +27,41 @@ class Explanation(NamedTuple):
 
 
 def explain(classifier: "Classifier", text: str) -> Explanation:
-    """Classifies a text as it is and once more for each of its words, with that word replaced by the unknown word.
+    """Classifies a text, and once more for each word with the word replaced by the unknown token.
 
-    A word's change is the probability of the label for the whole text minus that for the text without the word: above
-    0 the word speaks for the label, below 0 against it. A word that the tokenizer doesn't know is the unknown word
-    already and changes nothing. Changes need not add up.
+    The effect of a word is the probability of the label for the whole text minus that for the text without the word:
+    above 0, the word speaks for the label; below 0, against it. Effects need not add up.
+
+    Each variant is a batch of its own: an int8 graph rounds by the largest value of a batch, so that a probability
+    would depend on the other variants.
 
     Occlusion is from Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2014); for words see
     Li, Monroe and Jurafsky, "Understanding Neural Networks through Representation Erasure" (2016).
 
+    Args:
+        classifier: A classifier, as `hf_brnn.load` returns it.
+        text: The text.
+
     Raises:
-        ValueError: The tokenizer has no unknown word.
+        ValueError: The tokenizer has no unknown token.
     """
-    tokenizer = classifier.tokenizer
-    unknown_id = tokenizer.token_to_id(tokenizer.model.unk_token)
-    if unknown_id is None:
-        raise ValueError("The tokenizer has no unknown word to put in the place of others.")
-    encoding = tokenizer.encode(text)
-    words = len(encoding.ids)
-    token_ids = np.tile(np.array(encoding.ids, dtype=np.int32), (words + 1, 1))
-    occluded = np.arange(words)
-    token_ids[occluded + 1, occluded] = unknown_id
-    offsets = np.arange(words + 2) * words
-    rows = TokenizedDataset(token_ids.reshape(-1), offsets, None, classifier.pad_token_id)
-    probabilities = classifier.probabilities(rows)
-    label = int(probabilities[0].argmax())
-    changes = probabilities[0, label] - probabilities[1:, label]
-
-    parts: list[tuple[str, Optional[float]]] = []
-    position = 0
-    for (start, end), change in zip(word_spans(text, encoding.offsets), changes.tolist()):
-        if position < start:
-            parts.append((text[position:start], None))
-        if start < end:
-            parts.append((text[start:end], change))
-        position = end
-    if position < len(text):
-        parts.append((text[position:], None))
-    return Explanation(label, probabilities[0], parts)
+    unknown = classifier.tokenizer.model.unk_token
+    if classifier.tokenizer.token_to_id(unknown) is None:
+        raise ValueError("The tokenizer has no unknown token, which is put in the place of a word. Train it with one.")
+    parts = split_words(text)
+    probabilities = classifier([text])[0]
+    label = int(probabilities.argmax())
+    explained: list[tuple[str, Optional[float]]] = []
+    for index, (part, is_word) in enumerate(parts):
+        effect = None
+        if is_word:
+            variant = "".join(unknown if other == index else piece for other, (piece, _) in enumerate(parts))
+            effect = float(probabilities[label] - classifier([variant])[0, label])
+        explained.append((part, effect))
+    return Explanation(label, probabilities, explained)
 
 
-def word_spans(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Where each word begins and ends in the text as it was typed.
-
-    Of an address, an @name, an HTML entity or repeated characters, which the tokenizer shortens, `offsets` give the
-    last characters alone. What stands before them and after the previous word belongs to them, but for white space.
-    Accents, joiners and skin tones, which it drops, belong to the character that they follow.
-    """
-    spans: list[tuple[int, int]] = []
-    position = 0
-    for index, (first, end) in enumerate(offsets):
-        start = position
-        while start < first and text[start].isspace():
-            start += 1
-        following = offsets[index + 1][0] if index + 1 < len(offsets) else len(text)
-        while end < following and _modifies_the_previous(text[end]):
-            end += 1
-        # Two words may share a character: the tokenizer takes İ for i and a dot.
-        position = max(start, end)
-        spans.append((start, position))
-    return spans
-
-
-def _modifies_the_previous(character: str) -> bool:
-    is_skin_tone = "\U0001f3fb" <= character <= "\U0001f3ff"
-    # Vowels and finals of Korean syllables that are written letter by letter.
-    is_in_syllable = "\u1160" <= character <= "\u11ff"
-    return unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf") or is_skin_tone or is_in_syllable
+def split_words(text: str) -> list[tuple[str, bool]]:
+    """Splits a text at white space. Returns its parts in order, and whether each is a word."""
+    pieces = re.split(f"({WHITE_SPACE})", text)
+    return [(piece, index % 2 == 0) for index, piece in enumerate(pieces) if piece]

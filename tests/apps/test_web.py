@@ -18,6 +18,7 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.rows import load_rows
 from hf_brnn.hub.layout import GRAPH, QUANTIZED_GRAPH
 from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.inference.explain import explain
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 from hf_brnn.model.tokenization_brnn import save_tokenizer, train_tokenizer
 from hf_brnn.onnx.export import write_graph
@@ -165,17 +166,14 @@ def test_a_typed_text_gets_the_answer_of_python(page, classifier):
         assert score == pytest.approx(probabilities.max(), abs=0.01), kind
 
 
-def test_each_word_shows_what_it_does(page, exported_folder):
-    words = ["so", "happy", "with", "it,", "but", "the", "battery", "is", "terrible,", "@Bob", ":("]
-    label, _ = type_text(page, "  " + " ".join(words))
-    variants = [" ".join([*words[:index], "[UNK]", *words[index + 1 :]]) for index in range(len(words))]
-    classifier = OnnxClassifier(exported_folder, num_threads=1)
-    whole, *others = classifier([" ".join(words), *variants])[:, classifier.label_names.index(label)]
-
+def test_the_effects_of_words_are_those_of_python(page, classifier):
+    text = "  so happy with it, but the battery is terrible, @Bob :("
+    type_text(page, text)
+    effects = [(part, effect) for part, effect in explain(classifier, text).parts if effect is not None]
     shown = page.locator("#words > .word")
-    assert [word.locator("span").inner_text() for word in shown.all()] == words
+    assert [word.locator("span").inner_text() for word in shown.all()] == [part for part, _ in effects]
     points = [int(word.locator("small").inner_text().replace("−", "-") or 0) for word in shown.all()]
-    np.testing.assert_allclose(points, 100 * (whole - np.array(others)), atol=1)
+    np.testing.assert_allclose(points, [100 * effect for _, effect in effects], atol=1)
     assert min(points) < 0 < max(points)
     colours = [word.locator("span").get_attribute("class") for word in shown.all()]
     assert colours == ["raises" if effect > 0 else "lowers" if effect < 0 else "" for effect in points]

@@ -14,7 +14,10 @@ from hf_brnn.model.tokenization_brnn import train_tokenizer
 
 
 @pytest.fixture
-def card_of(tmp_path):
+def card_of(tmp_path, monkeypatch):
+    monkeypatch.setattr("hf_brnn.hub.save.plot_curves", lambda history, path, evaluated: path.touch())
+    monkeypatch.setattr("hf_brnn.hub.save.plot_reliability", lambda labels, probabilities, path: path.touch())
+
     def save(report):
         save_model_directory(tmp_path / "m", make_model(), train_tokenizer(["a b c d"], 10), report)
         return ModelCard.load(tmp_path / "m" / "README.md")

@@ -1,14 +1,42 @@
+import json
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
+from processes import REPOSITORY
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
-from hf_brnn.inference.explain import explain
+from hf_brnn.inference.explain import explain, split_words
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 TEXT = "I do not recommend this product"
+TRICKY = {
+    "Loooooove it!!!!!": ["Loooooove", "it!!!!!"],
+    "see https://t.co/AbC?x=1, www.example.com now": ["see", "https://t.co/AbC?x=1,", "www.example.com", "now"],
+    "hi @Bob_1: #fail don't, can\u2019t": ["hi", "@Bob_1:", "#fail", "don't,", "can\u2019t"],
+    "&lt;3 it&#39;s": ["&lt;3", "it&#39;s"],
+    "ok\U0001f44d\U0001f3fd \u2764\ufe0f \U0001f469\u200d\U0001f467": [
+        "ok\U0001f44d\U0001f3fd",
+        "\u2764\ufe0f",
+        "\U0001f469\u200d\U0001f467",
+    ],
+    " e\u0301te\u0301\tcafe\u0301\n": ["e\u0301te\u0301", "cafe\u0301"],
+    "a\u3000b\xa0c\u2003d\x85e\u2028f": ["a", "b", "c", "d", "e", "f"],
+    # White space for Python's \s alone, and for neither.
+    "a\x1cb\x1fc \u200b\ufeff d": ["a\x1cb\x1fc", "\u200b\ufeff", "d"],
+    "@\u0130stanbul \u03a3": ["@\u0130stanbul", "\u03a3"],
+    " \t\n": [],
+    "": [],
+}
+SPLIT = """
+import { readFileSync } from "node:fs";
+import { splitWords } from "./web/src/words.js";
+console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(splitWords)));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -16,51 +44,46 @@ def classifier():
     return OnnxClassifier(PRETRAINED_FOLDER)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Loooooove it!!!!!", ["Loooooove", "it", "!!!!!"]),
-        ("see https://t.co/AbC?x=1, www.example.com now", ["see", "https://t.co/AbC?x=1,", "www.example.com", "now"]),
-        ("hi @Bob_1: ok", ["hi", "@Bob_1", ":", "ok"]),
-        ("&lt;3 &amp; it&#39;s &quot;ok&quot;", ["&lt;3", "&amp;", "it&#39;s", "&quot;", "ok", "&quot;"]),
-        ("ok👍🏽 ❤️ 👩\u200d👧", ["ok", "👍🏽", "❤️", "👩\u200d", "👧"]),
-        ("e\u0301te\u0301 cafe\u0301, so", ["e\u0301te\u0301", "cafe\u0301", ",", "so"]),
-        ("ooooh İstanbul", ["ooooh", "İstanbul"]),
-        ("@İstanbul güzel", ["@İ", "stanbul", "güzel"]),
-        ("\u110c\u1165\u11bc\u1106\u1161\u11af good", ["\u110c\u1165\u11bc\u1106\u1161\u11af", "good"]),
-        (" \t\n\u200b", []),
-        ("", []),
-    ],
-)
-def test_words_are_pieces_of_the_text_as_it_was_typed(classifier, text, words):
-    parts = explain(classifier, text).parts
-    assert [part for part, change in parts if change is not None] == words
+@pytest.mark.parametrize("text", TRICKY)
+def test_a_text_is_split_at_white_space(text):
+    parts = split_words(text)
+    assert [part for part, is_word in parts if is_word] == TRICKY[text]
     assert "".join(part for part, _ in parts) == text
 
 
-def test_every_token_of_every_text_has_its_piece(classifier):
-    for text in load_rows(DataArguments()).texts:
-        parts = explain(classifier, text).parts
-        assert "".join(part for part, _ in parts) == text
-        assert sum(change is not None for _, change in parts) == len(classifier.tokenizer.encode(text).ids)
+@pytest.mark.node
+@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+def test_the_web_page_splits_in_the_same_way():
+    texts = [*TRICKY, *load_rows(DataArguments()).texts]
+    command = ["node", "--input-type=module", "--eval", SPLIT]
+    process = subprocess.run(
+        command, cwd=REPOSITORY, input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
+    split = [[(part["text"], part["isWord"]) for part in parts] for parts in json.loads(process.stdout)]
+    assert split == [split_words(text) for text in texts]
 
 
 @pytest.mark.parametrize("classifier_class", [OnnxClassifier, TorchClassifier])
-def test_a_change_is_what_the_label_loses_without_the_word(classifier_class):
+def test_an_effect_is_what_the_label_loses_without_the_word(classifier_class):
     classifier = classifier_class(PRETRAINED_FOLDER)
     explanation = explain(classifier, TEXT)
-    whole = classifier([TEXT])[0]
+    (whole,) = classifier([TEXT])
     assert classifier.label_names[explanation.label] == "NEGATIVE"
-    # int8 graphs quantize a batch as a whole: probabilities depend slightly on what else is in it.
-    np.testing.assert_allclose(explanation.probabilities, whole, atol=0.02)
+    np.testing.assert_array_equal(explanation.probabilities, whole)
     words = TEXT.split()
-    # The tokenizer reads [UNK] in a text as the unknown word itself.
-    without = classifier([" ".join(["[UNK]" if i == j else word for j, word in enumerate(words)]) for i in range(6)])
-    changes = {part: change for part, change in explanation.parts if change is not None}
-    assert list(changes) == words
-    np.testing.assert_allclose(list(changes.values()), whole[0] - without[:, 0], atol=0.02)
-    assert max(changes, key=changes.get) == "not"
+    assert [part for part, _ in explanation.parts] == " ".join(words).replace(" ", "\0 \0").split("\0")
+    effects = {part: effect for part, effect in explanation.parts if effect is not None}
+    for index, word in enumerate(words):
+        (without,) = classifier([" ".join([*words[:index], "[UNK]", *words[index + 1 :]])])
+        assert effects[word] == whole[0] - without[0]
+    assert max(effects, key=effects.get) == "not"
 
 
-def test_an_unknown_word_changes_nothing(classifier):
+def test_an_unknown_word_has_no_effect(classifier):
     assert ("qzxqzx", 0.0) in explain(classifier, "so qzxqzx happy").parts
+
+
+def test_a_text_without_words_has_no_effects(classifier):
+    explanation = explain(classifier, " \n")
+    assert explanation.parts == [(" \n", None)]
+    assert explanation.probabilities.shape == (2,)

@@ -1,7 +1,9 @@
-/** The model, in a web worker of its own so that the page never waits for it. */
+/** The model, in a web worker so that the page never waits for it. */
 
 import { LogLevel, PreTrainedModel, PreTrainedTokenizer, env, softmax } from "@huggingface/transformers";
 import * as Comlink from "comlink";
+
+import { splitWords } from "./words.js";
 
 env.allowRemoteModels = false;
 env.allowLocalModels = true;
@@ -19,8 +21,8 @@ let model;
 let labels;
 
 /**
- * @param {string} path Path on this server of the folder that holds `model/`, the saved folder.
- * @throws {Error} A file is missing or broken, or the model does not give one label of several.
+ * @param {string} path Path on this server of the folder that holds `model/`, the model directory.
+ * @throws {Error} A file is missing or broken, or the model is not for one label out of several.
  */
 async function load(path) {
   env.localModelPath = path;
@@ -30,7 +32,7 @@ async function load(path) {
   // transformers leaves the names of labels out of config.json where they are its default ones.
   labels = id2label ?? { 0: "LABEL_0", 1: "LABEL_1" };
   if (Object.keys(labels).length < 2 || (problem && problem !== "single_label_classification")) {
-    throw new Error(`This page shows one label of several, but the model's problem_type is ${problem}.`);
+    throw new Error(`The problem_type of the model is ${problem}, expected single_label_classification with two or more labels.`);
   }
   await explain("the first run is slow", 5);
 }
@@ -53,8 +55,8 @@ async function scores(text) {
 }
 
 /**
- * Scores texts one by one: the int8 model rounds by what is largest in a batch, so a text's score would depend on those
- * beside it, and here a batch is no faster.
+ * Scores texts one by one: the int8 model rounds by the largest value of a batch, so a score would depend on the other
+ * texts, and a batch is not faster here.
  *
  * @param {string[]} texts
  * @returns {Promise<{label: string, score: number}[]>} The most probable label of each text.
@@ -68,24 +70,27 @@ async function classify(texts) {
 }
 
 /**
- * Scores a text, and what each of its words does: how much lower the probability of the text's label is when `[UNK]`
- * stands in place of the word. All these variants, and the text itself to compare with, are one batch.
+ * Scores a text, and the effect of each of its words: the probability of the text's label minus that of the text with
+ * `[UNK]` in place of the word. Each variant is scored alone, as in `classify`.
  *
  * @param {string} text
- * @param {number} maxWords Of a text with more words than this, none is replaced.
+ * @param {number} maxWords Words of a longer text have no effect.
  * @returns {Promise<{scores: {label: string, score: number}[], pieces: {text: string, effect?: number}[]}>}
- *   Every label, the most probable one first; the text cut into words and the spaces between them. Only a word that was
- *   replaced has an effect.
+ *   Every label, the most probable one first; the text cut into words and white space.
  */
 async function explain(text, maxWords) {
   const all = await scores(text);
-  const pieces = text.split(/(\p{White_Space}+)/u).map((piece) => ({ text: piece }));
-  const words = pieces.filter((piece, index) => index % 2 === 0 && piece.text);
-  if (words.length > 0 && words.length <= maxWords) {
-    const without = (word) => pieces.map((piece) => (piece === word ? tokenizer.unk_token : piece.text)).join("");
-    const [whole, ...variants] = await probabilities([text, ...words.map(without)]);
+  const parts = splitWords(text);
+  const pieces = parts.map((part) => ({ text: part.text }));
+  const words = parts.filter((part) => part.isWord).length;
+  if (words <= maxWords) {
     const best = Object.keys(labels).find((index) => labels[index] === all[0].label);
-    words.forEach((word, index) => (word.effect = whole[best] - variants[index][best]));
+    for (const [index, part] of parts.entries()) {
+      if (part.isWord) {
+        const variant = parts.map((other) => (other === part ? tokenizer.unk_token : other.text)).join("");
+        pieces[index].effect = all[0].score - (await probabilities([variant]))[0][best];
+      }
+    }
   }
   return { scores: all, pieces };
 }
