@@ -8,8 +8,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 setup: .venv/test
 
-.venv/train: EXTRAS := train
-.venv/test: EXTRAS := train,onnx,demo,ray,test
+.venv/train: EXTRAS :=
+.venv/test: EXTRAS := demo,ray,test
 .venv/docs: EXTRAS := docs
 .venv/test .venv/docs: .venv/train
 .venv/train .venv/test .venv/docs: pyproject.toml constraints.txt

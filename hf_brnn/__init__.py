@@ -1,31 +1,65 @@
-"""Bidirectional recurrent text classifiers for Hugging Face.
+"""Small recurrent text classifiers for Hugging Face.
 
-Importing a public name registers the models with transformers' Auto classes. Until then neither torch nor transformers
-is loaded, so that `hf_brnn.onnx` starts fast.
+Public names are imported on first use: `import hf_brnn` loads neither torch nor transformers, so that scoring with ONNX
+Runtime starts fast. Importing a model class registers it with transformers' Auto classes.
 """
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .estimator import BrnnClassifier
+    from .hub.push import push
+    from .inference.explain import explain
+    from .inference.load import load
     from .model.auto import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
+    from .model.tokenization_brnn import train_tokenizer
+    from .onnx.export import export_onnx
+    from .training.arguments import BrnnTrainingArguments
+    from .training.trainer import BrnnTrainer
 
-__version__ = "0.1.0"
-__all__ = ["PRETRAINED", "BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
+__version__ = "0.2.0"
+__all__ = [
+    "PRETRAINED",
+    "BrnnClassifier",
+    "BrnnConfig",
+    "BrnnForSequenceClassification",
+    "BrnnForTokenClassification",
+    "BrnnModel",
+    "BrnnTrainer",
+    "BrnnTrainingArguments",
+    "explain",
+    "export_onnx",
+    "load",
+    "push",
+    "train_tokenizer",
+]
 
-# onnxruntime reports its use to its makers from the moment it is imported. Scoring texts sends nothing anywhere; who
-# wants the reports sets the variable to 0.
+# Disables the telemetry of ONNX Runtime, which starts with its import. Set the variable to 0 to enable it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# The saved folder that comes with the package, trained on Sentiment140 with configs/compact.yaml. `PRETRAINED` is the
-# same as a string, and registers the models.
+# The model directory that ships with the package. `PRETRAINED` is its path as a string, and registers the models.
 PRETRAINED_FOLDER = Path(__file__).parent / "pretrained" / "brnn-sentiment140"
+
+_MODULES = {
+    "BrnnClassifier": "estimator",
+    "BrnnTrainer": "training.trainer",
+    "BrnnTrainingArguments": "training.arguments",
+    "explain": "inference.explain",
+    "export_onnx": "onnx.export",
+    "load": "inference.load",
+    "push": "hub.push",
+    "train_tokenizer": "model.tokenization_brnn",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .model import auto
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'model.auto')}"), name)
 
-    return getattr(auto, name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -49,7 +49,7 @@ def demo(args: argparse.Namespace) -> None:
         print(f"The Space of {directory.name} is in {args.space}. To serve it here: python {args.space}/app.py")
         return
     if find_spec("gradio") is None:
-        raise ValueError("the demo needs gradio, which is not installed. Run pip install 'hf-brnn[demo,onnx]'")
+        raise ValueError("the demo needs gradio, which is not installed. Run pip install 'hf-brnn[demo]'")
     from ..apps.demo import launch
 
     launch(directory, directory.name)

@@ -38,7 +38,7 @@ def export(args: argparse.Namespace) -> None:
     check_model_directory(args.model)
     for name in ("onnx", "onnxruntime"):
         if find_spec(name) is None:
-            raise ValueError(f"exporting needs {name}, which is not installed. Run pip install 'hf-brnn[onnx]'")
+            raise ValueError(f"exporting needs {name}, which is not installed. Run pip install {name}")
     from ..onnx.export import export_onnx
 
     for path in export_onnx(args.model):

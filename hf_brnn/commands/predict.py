@@ -167,7 +167,7 @@ def predict_with_ray(args: argparse.Namespace) -> None:
         from ..inference.ray import score_folder
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"--engine ray needs {error.name}, which is not installed. Run pip install 'hf-brnn[onnx,ray]'"
+            f"--engine ray needs {error.name}, which is not installed. Run pip install 'hf-brnn[ray]'"
         ) from error
     scored, skipped = score_folder(
         Path(args.model).resolve(),

@@ -6,11 +6,12 @@ from typing import Optional, Protocol, Union
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from ..data.dataset import TokenizedDataset, tokenize
 from ..hub.layout import check_model_directory
 from ..hub.load import load_model
+from ..model.modeling_brnn import BrnnForSequenceClassification
 
 BATCH_SIZE = 128
 
@@ -71,11 +72,7 @@ class TorchClassifier:
                 f"{model} is neither a directory here nor a model that the Hub returns ({reason}) Check the spelling, "
                 "or log in with hf auth login if the model is private."
             ) from error
-        self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
-        self.pad_token_id: int = tokenizer.pad_token_id
-        self.model = load_model(model, revision)
+        self._set(load_model(model, revision), tokenizer, batch_size)
         config = self.model.config
         if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
             raise ValueError(
@@ -84,7 +81,25 @@ class TorchClassifier:
             )
         if torch.cuda.is_available():
             self.model.cuda()
-        self.label_names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
+
+    @classmethod
+    def from_model(
+        cls, model: BrnnForSequenceClassification, tokenizer: PreTrainedTokenizerFast, batch_size: Optional[int] = None
+    ) -> "TorchClassifier":
+        """Makes a classifier of a model in memory and its tokenizer."""
+        classifier = cls.__new__(cls)
+        classifier._set(model, tokenizer, batch_size)
+        return classifier
+
+    def _set(
+        self, model: BrnnForSequenceClassification, tokenizer: PreTrainedTokenizerFast, batch_size: Optional[int]
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.pad_token_id: int = tokenizer.pad_token_id
+        self.label_names = [model.config.id2label[index] for index in range(model.config.num_labels)]
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
 
     def __call__(self, texts: list[str]) -> np.ndarray:

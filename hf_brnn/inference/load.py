@@ -33,7 +33,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
         except ModuleNotFoundError as error:
             raise ValueError(
                 f"{model} holds an int8 graph, which needs {error.name}, and {error.name} is not installed. Run pip "
-                "install 'hf-brnn[onnx]', or remove the directory onnx there to use torch."
+                f"install {error.name}, or remove the directory onnx there to use torch."
             ) from error
 
         return OnnxClassifier(model, batch_size=batch_size)

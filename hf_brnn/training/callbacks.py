@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a run."""
+"""The callbacks of a training: its progress on the terminal, its curves, and how a signal stops it."""
 
 import ctypes
 import math
@@ -6,10 +6,17 @@ import os
 import signal
 import sys
 import time
-from typing import Any, Optional
+from pathlib import Path
+from typing import Any, Optional, Union
 
 from accelerate.utils import gather_object
+from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ..data.dataset import LengthBatchSampler
+from ..data.streaming import StreamSampler
+from ..evaluation.plots import plot_curves
+from .history import epoch_history
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # After SIGTERM in number, so that Python handles SIGTERM first where both came.
@@ -18,6 +25,107 @@ SIGNAL_CHECK_STEPS = 10
 # A signal that comes again within so many seconds is the same one: from a terminal or a scheduler, and from a launcher
 # that passes it on.
 SAME_SIGNAL_SECONDS = 2.0
+
+
+class SamplerEpoch(TrainerCallback):
+    """Sets the epoch of the sampler. accelerate does so too, but not where several processes resume within an epoch."""
+
+    def __init__(self, sampler: Union[LengthBatchSampler, StreamSampler]) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.sampler.set_epoch(int(state.epoch or 0))
+
+
+class CurvesCallback(TrainerCallback):
+    """Draws the curves after each evaluation."""
+
+    def __init__(self, path: Path, evaluated: str) -> None:
+        self.path = path
+        self.evaluated = evaluated
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
+
+
+class ProgressTable(TrainerCallback):
+    """Prints one line an epoch: losses, accuracies, macro F1 and seconds. On a terminal, shows one progress bar.
+
+    Args:
+        evaluated: The split that is evaluated, `"validation"` or `"test"`.
+    """
+
+    def __init__(self, evaluated: str = "validation") -> None:
+        self.evaluated = evaluated
+        self.bar: Optional[tqdm] = None
+        self.logs: dict[str, float] = {}
+        self.has_header = False
+        self.last_line = time.monotonic()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            self.has_header = False
+            self.last_line = time.monotonic()
+            is_hidden = True if args.disable_tqdm else None  # None hides it where the output is not a terminal
+            self.bar = tqdm(
+                total=state.max_steps,
+                initial=state.global_step,
+                desc="Training",
+                unit=" steps",
+                disable=is_hidden,
+                leave=False,
+                dynamic_ncols=True,
+            )
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Optional[dict[str, float]] = None,
+        **kwargs: Any,
+    ) -> None:
+        self.logs |= logs or {}
+        is_complete = "loss" in self.logs and (args.eval_strategy == "no" or "eval_loss" in self.logs)
+        if state.is_world_process_zero and is_complete and state.epoch is not None:
+            self._print_line(state.epoch)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes the bar from the screen."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _print_line(self, epoch: float) -> None:
+        columns = {"epoch": "epoch", "loss": "train loss", "accuracy": "train acc"}
+        if "eval_loss" in self.logs:
+            names = {"loss": "loss", "accuracy": "acc", "macro_f1": "macro F1"}
+            columns |= {f"eval_{key}": f"{self.evaluated} {name}" for key, name in names.items()}
+        now = time.monotonic()
+        values = {**self.logs, "epoch": epoch}
+        cells = [f"{values[key]:.4g}" if key == "epoch" else f"{values[key]:.4f}" for key in columns if key in values]
+        lines = [[*(name for key, name in columns.items() if key in values), "seconds"]] if not self.has_header else []
+        lines.append([*cells, f"{now - self.last_line:.1f}"])
+        widths = [max(len(name), 7) for name in (*columns.values(), "seconds")]
+        for line in lines:
+            text = "  ".join(cell.rjust(width) for cell, width in zip(line, widths))
+            tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+        self.has_header, self.last_line, self.logs = True, now, {}
 
 
 class Stopped(SystemExit):

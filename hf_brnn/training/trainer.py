@@ -1,4 +1,4 @@
-"""The trainer of the classifiers, what it measures, and the curves of a training."""
+"""The trainer of the classifiers."""
 
 import math
 import shutil
@@ -7,45 +7,39 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import torch
-from accelerate.utils import AutocastKwargs, gather_object
+from accelerate.utils import AutocastKwargs
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
-    ProgressCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
     TrainerState,
     TrainingArguments,
 )
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
-from ..data.arguments import DataArguments
 from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthBatchSampler, TokenizedDataset
 from ..data.streaming import StreamedTexts, StreamSampler
-from ..evaluation.plots import plot_curves
+from ..evaluation.metrics import classification_metrics
 from ..evaluation.report import cross_entropy, softmax
-from ..model.modeling_brnn import BrnnForSequenceClassification
-from .arguments import BrnnTrainingArguments, ModelArguments, resolved_precision
-from .checkpoints import CURVES, DATA_FOLDER, sync_to_disk
+from .adversarial import adversarial_step
+from .arguments import resolved_precision
+from .callbacks import ProgressTable, SamplerEpoch
+from .checkpoints import sync_to_disk
 from .device import FreedMemory
-from .ngram_embedding import NgramEmbedding
-from .prepare import TRAIN_ROWS, PreparedData, places_of, seed_of_order
+from .prepare import seed_of_order
 from .speed.cuda_graphs import GraphedClassifier
 from .speed.deduplicated_lstm import is_worthwhile, read_distinct_words
 from .speed.sparse_adamw import RowSparseAdamW, clip_grad_norm
 
-# What takes as long for many steps as for one is done for so many at once.
-STEPS_AT_ONCE = 50
-# Tokens, padding included, that a step on a CPU reads at once: 256 texts of 32 tokens.
-MAX_TOKENS_AT_ONCE = 2**13
+# Steps between two synchronizations with the device.
+STEPS_PER_SYNC = 50
+# Tokens of a micro-batch on a CPU, padding included: 256 texts of 32 tokens.
+MAX_MICRO_BATCH_TOKENS = 2**13
 
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -62,18 +56,6 @@ class RunError(ValueError):
 
 class LostProcessError(Exception):
     """Another process of the training ended."""
-
-
-class SamplerEpoch(TrainerCallback):
-    """Tells the sampler its epoch. accelerate does, but not where several processes resume within an epoch."""
-
-    def __init__(self, sampler: Union[LengthBatchSampler, StreamSampler]) -> None:
-        self.sampler = sampler
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.sampler.set_epoch(int(state.epoch or 0))
 
 
 class BrnnTrainer(Trainer):
@@ -159,8 +141,8 @@ class BrnnTrainer(Trainer):
             return output
         finally:
             for callback in self.callback_handler.callbacks:
-                if isinstance(callback, ProgressCallback) and callback.training_bar is not None:
-                    callback.training_bar.close()
+                if isinstance(callback, ProgressTable):
+                    callback.close()
 
     def _init_training_state(
         self, max_steps: int, steps_per_epoch: int, epochs: int, checkpoint: Optional[str], trial: Any
@@ -172,17 +154,17 @@ class BrnnTrainer(Trainer):
             return place
         if abs(self.state.epoch * steps_per_epoch - self.state.global_step) > 1:
             raise RunError(
-                f"{checkpoint} stands at epoch {self.state.epoch:.3g} after {self.state.global_step} steps, where an "
-                f"epoch now has {steps_per_epoch}: resume with the batch size and the gradient_accumulation_steps it "
-                "began with."
+                f"{checkpoint} is at epoch {self.state.epoch:.3g} after {self.state.global_step} steps, but now an "
+                f"epoch has {steps_per_epoch} steps: resume with the batch size and the gradient_accumulation_steps of "
+                "its beginning."
             )
         self._find_best_checkpoint(checkpoint)
-        is_over = self.state.global_step >= max_steps
-        for stopping in self.callback_handler.callbacks:
-            if isinstance(stopping, EarlyStoppingCallback):
-                saved = self.state.stateful_callbacks.setdefault(type(stopping).__name__, stopping.state())
-                stopping.early_stopping_patience_counter = saved["attributes"]["early_stopping_patience_counter"]
-                is_over |= stopping.early_stopping_patience_counter >= stopping.early_stopping_patience
+        has_stopped_early = any(
+            callback.early_stopping_patience_counter >= callback.early_stopping_patience
+            for callback in self.callback_handler.callbacks
+            if isinstance(callback, EarlyStoppingCallback)
+        )
+        is_over = has_stopped_early or self.state.global_step >= max_steps
         return (epochs, 0) if is_over else place
 
     def _find_best_checkpoint(self, checkpoint: str) -> None:
@@ -205,16 +187,16 @@ class BrnnTrainer(Trainer):
         loss = sum(losses, self._backward(model, last_part, num_items_in_batch))
         self._losses.append((self.state.global_step, loss))
         is_bad = self._checks_each_loss and not math.isfinite(loss)
-        if is_bad or self.state.global_step % STEPS_AT_ONCE == 0:
+        if is_bad or self.state.global_step % STEPS_PER_SYNC == 0:
             self._check_loss()
         return loss
 
     def _parts(self, inputs: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
         """A batch in parts of like size, one after the other, each as long as its own longest text: the gradients of a
-        mean over rows add up, and a step needs no more memory than `MAX_TOKENS_AT_ONCE` do. A GPU is given whole
+        mean over rows add up, and a step needs no more memory than `MAX_MICRO_BATCH_TOKENS` do. A GPU is given whole
         batches."""
         rows, length = inputs["input_ids"].shape
-        most = max(1, MAX_TOKENS_AT_ONCE // length) if self.args.device.type == "cpu" else rows
+        most = max(1, MAX_MICRO_BATCH_TOKENS // length) if self.args.device.type == "cpu" else rows
         size = math.ceil(rows / math.ceil(rows / most))
         if size == rows:
             return [inputs]
@@ -226,7 +208,7 @@ class BrnnTrainer(Trainer):
 
     def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
         if self.args.adversarial_epsilon:
-            return self._adversarial_step(model, inputs, num_items_in_batch)
+            return adversarial_step(self, model, inputs, num_items_in_batch)
         return super().training_step(model, inputs, num_items_in_batch)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
@@ -245,7 +227,7 @@ class BrnnTrainer(Trainer):
         firsts = self.accelerator.gather(first)
         if (firsts >= 0).any():
             step = int(firsts[firsts >= 0].min())
-            raise NonFiniteError(f"The loss of step {step + 1} is no finite number. {self._places_of_step(step)}")
+            raise NonFiniteError(f"The loss of step {step + 1} is NaN or infinite.")
 
     def _check_finite(self) -> None:
         self._check_loss()
@@ -253,23 +235,7 @@ class BrnnTrainer(Trainer):
         parameters = [parameter for parameter in self.model.parameters() if parameter.numel()]
         extremes = torch.stack([torch.stack(parameter.aminmax()) for parameter in parameters])
         if not extremes.isfinite().all():
-            step = self.state.global_step
-            raise NonFiniteError(f"Step {step} made weights infinite. {self._places_of_step(step - 1)}")
-
-    def _places_of_step(self, step: int) -> str:
-        """Where the rows of a step, those of all processes, come from: file, line or row."""
-        epoch, step = divmod(step, math.ceil(len(self._sampler) / self._step_size))
-        if isinstance(self.train_dataset, StreamedTexts):
-            batches = self.args.gradient_accumulation_steps
-            rows = self.train_dataset.rows_of_batches(epoch, step * batches, (step + 1) * batches)
-            places = pd.concat(gather_object([places_of(rows).to_pandas()]))
-        else:
-            self._sampler.set_epoch(epoch)
-            indices = [row for row in list(self._sampler)[step * self._step_size :][: self._step_size] if row >= 0]
-            table = pq.read_table(Path(self.args.output_dir) / DATA_FOLDER / TRAIN_ROWS)
-            places = table.take(indices).to_pandas()
-        numbers = places.groupby("source", observed=True).number
-        return "Its rows: " + "; ".join(f"{source} {', '.join(map(str, part))}" for source, part in numbers) + "."
+            raise NonFiniteError(f"Step {self.state.global_step} made weights NaN or infinite.")
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Returns when all processes have saved theirs: what is written last, trainer_state.json, is of a whole one."""
@@ -303,35 +269,6 @@ class BrnnTrainer(Trainer):
         if self.args.should_save:
             rotate_checkpoints(self.args.output_dir, limit, self.state.best_model_checkpoint)
 
-    def _adversarial_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
-        """A step that adds the gradient of the loss on adversarial embeddings (Miyato et al., 2017, equation 5;
-        embeddings are not normalized): those of a text are moved by the 2-norm `adversarial_epsilon` along the gradient
-        of its own loss and read under the same dropout masks."""
-        embeddings = self.accelerator.unwrap_model(model).get_input_embeddings()
-        seen: list[torch.Tensor] = []
-
-        def keep_gradient(module: Any, arguments: Any, output: torch.Tensor) -> None:
-            output.retain_grad()
-            seen.append(output)
-
-        devices = [] if self.args.device.type == "cpu" else [self.args.device]
-        with (
-            torch.random.fork_rng(devices, device_type=self.args.device.type),
-            embeddings.register_forward_hook(keep_gradient),
-            self.accelerator.no_sync(model),
-        ):
-            loss = super().training_step(model, inputs, num_items_in_batch)
-        gradient = seen[0].grad
-        norms = torch.linalg.vector_norm(gradient, dim=(1, 2), keepdim=True)
-        perturbation = self.args.adversarial_epsilon * gradient / norms.clamp(min=torch.finfo(norms.dtype).tiny)
-        with embeddings.register_forward_hook(lambda module, arguments, output: output + perturbation):
-            with self.compute_loss_context_manager():
-                adversarial_loss = super().compute_loss(
-                    model, self._prepare_inputs(inputs), num_items_in_batch=num_items_in_batch
-                )
-            self.accelerator.backward(adversarial_loss)
-        return loss
-
     def _mean_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
         """The part that these rows have in the mean over the rows that all processes read in this step. With several
         GPUs in one process, Trainer gives that number of rows once for each and multiplies the result."""
@@ -347,7 +284,7 @@ class BrnnTrainer(Trainer):
         loss, outputs = super().compute_loss(called, inputs, return_outputs=True, **kwargs)
         if is_training:
             self._outputs.append((outputs["logits"].detach(), labels))
-            if len(self._outputs) == STEPS_AT_ONCE:
+            if len(self._outputs) == STEPS_PER_SYNC:
                 self._count()
         return (loss, outputs) if return_outputs else loss
 
@@ -406,88 +343,7 @@ class BrnnTrainer(Trainer):
             )
 
 
-class CurvesCallback(TrainerCallback):
-    """Draws the curves anew after each evaluation."""
-
-    def __init__(self, path: Path, evaluated: str) -> None:
-        self.path = path
-        self.evaluated = evaluated
-
-    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
-
-
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Computes the metrics of `TextClassificationMetrics` from logits `(rows, num_labels)`."""
-    from ..evaluation.hf_metric import TextClassificationMetrics
-
+    """Computes the metrics of `classification_metrics` from logits `(rows, num_labels)`."""
     probabilities = softmax(np.asarray(prediction.predictions))
-    return TextClassificationMetrics().compute(predictions=probabilities, references=prediction.label_ids)
-
-
-def build_model(
-    model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
-) -> BrnnForSequenceClassification:
-    """A model to train on the prepared data, from the training's seed.
-
-    Raises:
-        ValueError: A value of the model is out of range.
-    """
-    torch.manual_seed(training_args.seed)
-    config = model_args.to_config(len(data.tokenizer), data.label_names)
-    model = BrnnForSequenceClassification(config)
-    if training_args.ngram_embeddings:
-        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
-    return model
-
-
-def build_trainer(
-    model_args: ModelArguments, data_args: DataArguments, training_args: BrnnTrainingArguments, data: PreparedData
-) -> BrnnTrainer:
-    """A trainer over the prepared data. Without a validation part, the test part is evaluated each epoch.
-
-    Raises:
-        ValueError: The best checkpoint or the moment to stop would be chosen on the test part, a value of the model is
-            out of range, or adversarial training has several GPUs in one process.
-    """
-    evaluated = "validation" if "validation" in data.eval_splits else "test"
-    if evaluated not in data.eval_splits and training_args.eval_strategy != "no":
-        raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
-    patience = training_args.early_stopping_patience
-    if patience is not None and training_args.eval_strategy == "no":
-        raise ValueError("early_stopping_patience needs evaluations: set eval_strategy to epoch or steps.")
-    if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
-        raise ValueError(
-            "load_best_model_at_end and early_stopping_patience choose a model on a validation part: set "
-            "validation_size, or switch them off (--load_best_model_at_end False --early_stopping_patience 0)."
-        )
-    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
-    if patience is not None:
-        callbacks.append(EarlyStoppingCallback(patience))
-    return BrnnTrainer(
-        model=build_model(model_args, data_args, training_args, data),
-        args=training_args,
-        train_dataset=data.train,
-        eval_dataset=data.eval_splits.get(evaluated),
-        processing_class=data.tokenizer,
-        compute_metrics=compute_metrics,
-        callbacks=callbacks,
-    )
-
-
-def best_epoch(trainer: Trainer) -> Optional[float]:
-    """The epoch whose weights a training with `load_best_model_at_end` ended with; None without that."""
-    state = trainer.state
-    kept = [entry["epoch"] for entry in state.log_history if entry["step"] == state.best_global_step]
-    return kept[0] if trainer.args.load_best_model_at_end and kept else None
-
-
-def epoch_history(log_history: list[dict[str, float]]) -> list[dict[str, float]]:
-    """One entry an epoch: `epoch`, `loss` and `accuracy` of training, and all `eval_` metrics."""
-    epochs: dict[float, dict[str, float]] = {}
-    for entry in log_history:
-        if "loss" in entry or "eval_loss" in entry:
-            epochs.setdefault(entry["epoch"], {}).update(entry)
-    wanted = ("epoch", "loss", "accuracy", "eval_")
-    return [{key: value for key, value in entry.items() if key.startswith(wanted)} for entry in epochs.values()]
+    return classification_metrics(probabilities, prediction.label_ids)

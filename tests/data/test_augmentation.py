@@ -2,11 +2,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from arguments import parse_arguments
 from processes import REPOSITORY
 
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.augmentation import EMOTICONS, restore_emoticons
-from hf_brnn.training.arguments import parse_arguments
 from hf_brnn.training.prepare import prepare_data
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"

@@ -270,7 +270,7 @@ def test_a_stream_trains_and_goes_on_in_the_middle_of_an_epoch(tmp_path):
         "--", "--output_dir", tmp_path / "killed", *arguments,
     )  # fmt: skip
     process = train(tmp_path / "killed", *arguments, "--resume_from_checkpoint")
-    assert "Going on from" in process.stderr
+    assert "Resuming from" in process.stderr
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
     assert weights[0] == weights[1]
 

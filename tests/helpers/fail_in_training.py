@@ -1,26 +1,23 @@
-"""Runs scripts/train.py and lets one of its processes fail.
+"""Runs a training and lets one of its processes fail.
 
-accelerate launch tests/helpers/fail_in_training.py raise|nan|die|wait [arguments of scripts/train.py]
+accelerate launch tests/helpers/fail_in_training.py raise|nan|die|wait [options of hf-brnn train]
 
 raise: the fourth step of the second process raises an error.
-nan: its fourth loss is no number.
+nan: its fourth loss is NaN.
 die: it ends while a checkpoint is saved.
 wait: the first takes longer to prepare the data than the others may wait for it in a step.
 """
 
 import os
-import runpy
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 from torch.distributed.distributed_c10d import _set_pg_timeout
 
-from hf_brnn.training import prepare as preparation
+from hf_brnn.commands.train import main
+from hf_brnn.training import prepare, run
 from hf_brnn.training.trainer import BrnnTrainer
-
-TRAIN = Path(__file__).parent.parent.parent / "scripts" / "train.py"
 
 
 def change(owner, name, changed):
@@ -52,7 +49,7 @@ def die(save, trainer, *args, **kwargs):
 
 def wait(prepare_data, *args, **kwargs):
     _set_pg_timeout(timedelta(seconds=5))  # what ddp_timeout sets on GPUs
-    change(preparation, "_write_data", write_late)
+    change(prepare, "_write_data", write_late)
     return prepare_data(*args, **kwargs)
 
 
@@ -65,9 +62,9 @@ FAILURES = {
     "raise": (BrnnTrainer, "training_step", raise_error),
     "nan": (BrnnTrainer, "_mean_loss", give_nan),
     "die": (BrnnTrainer, "_save_rng_state", die),
-    "wait": (preparation, "prepare_data", wait),
+    "wait": (run, "prepare_data", wait),
 }
 
 if __name__ == "__main__":
     change(*FAILURES[sys.argv[1]])
-    runpy.run_path(str(TRAIN))["main"](sys.argv[2:])
+    main(sys.argv[2:])

@@ -1,6 +1,6 @@
 """Kills a training in phases of it, one after the other, and starts it again each time, but for the last.
 
-python tests/helpers/kill_training.py --kills reading stepping ... -- --output_dir FOLDER [options of train.py]
+python tests/helpers/kill_training.py --kills reading stepping ... -- --output_dir FOLDER [options of hf-brnn train]
 
 Fails where a run ends before it is killed. A killed process is a fork of this one, which saves the time of the imports.
 """
@@ -10,12 +10,11 @@ import mmap
 import os
 import random
 import signal
-import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "scripts"))
-import train
+from hf_brnn.commands.train import main
+from hf_brnn.training import run
+from hf_brnn.training.trainer import BrnnTrainer
 
 PHASES = ("reading", "stepping", "evaluating", "saving", "saved", "finishing")
 phase_in_child = mmap.mmap(-1, 1)
@@ -40,7 +39,7 @@ def kill_once(arguments, phase, delay):
     phase_in_child[0] = len(PHASES)
     process = os.fork()
     if not process:
-        train.main(arguments)
+        main(arguments)
         os._exit(0)
     while phase_in_child[0] != PHASES.index(phase):
         ended, _ = os.waitpid(process, os.WNOHANG)
@@ -51,11 +50,11 @@ def kill_once(arguments, phase, delay):
     assert status == signal.SIGKILL, f"the run ended by itself while it was {phase}, with wait status {status}"
 
 
-show_phase(train, "prepare_data", "reading")
-show_phase(train.BrnnTrainer, "training_step", "stepping")
-show_phase(train.BrnnTrainer, "evaluate", "evaluating")
-show_phase(train.BrnnTrainer, "_save_checkpoint", "saving", "saved")
-show_phase(train, "save_model_directory", "finishing")
+show_phase(run, "prepare_data", "reading")
+show_phase(BrnnTrainer, "training_step", "stepping")
+show_phase(BrnnTrainer, "evaluate", "evaluating")
+show_phase(BrnnTrainer, "_save_checkpoint", "saving", "saved")
+show_phase(run, "save_model_directory", "finishing")
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--kills", nargs="+", choices=PHASES)

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate.utils import gather_object
+from arguments import parse_arguments
 
 from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.training import trainer as training
-from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.build import build_trainer
 from hf_brnn.training.device import prepare_cpu
 from hf_brnn.training.prepare import prepare_data
-from hf_brnn.training.trainer import build_trainer, collate
+from hf_brnn.training.trainer import collate
 
 QUICKSTART = Path(__file__).parent.parent.parent / "configs" / "quickstart.yaml"
 STEP_SIZE = 64
@@ -41,7 +42,7 @@ def make_trainer(folder, *arguments):
     prepare_cpu(training_args)
     data = prepare_data(data_args, training_args, folder / "data")
     data.train.__class__ = RecordedTexts
-    return build_trainer(model_args, data_args, training_args, data), data
+    return build_trainer(model_args, training_args, data), data
 
 
 def main(folder):
@@ -59,7 +60,7 @@ def main(folder):
         found["expected"] = model(**collate(test.batch(np.arange(len(test))))).logits.numpy()
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        training.MAX_TOKENS_AT_ONCE = 100
+        training.MAX_MICRO_BATCH_TOKENS = 100
     trainer, _ = make_trainer(folder, "--pooling=max_mean", "--adversarial_epsilon=0.1", "--ngram_embeddings=True")
     trainer.model.double()
     trainer.train()

@@ -7,15 +7,15 @@ import sys
 
 import pytest
 import torch
+from arguments import parse_arguments
 from models import CELLS, make_batch, make_model
 from processes import REPOSITORY
 from transformers import AutoModelForSequenceClassification, TrainerCallback
 
-from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.build import build_trainer
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.speed import cuda_graphs
 from hf_brnn.training.speed.cuda_graphs import GraphedClassifier
-from hf_brnn.training.trainer import build_trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -101,7 +101,7 @@ def test_a_training_captures_its_steps(tmp_path, monkeypatch):
     losses = []
     for eager_batches in (cuda_graphs.EAGER_BATCHES, 1000):
         monkeypatch.setattr(cuda_graphs, "EAGER_BATCHES", eager_batches)
-        trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+        trainer = build_trainer(arguments.model, arguments.training, data)
         losses.append(trainer.train().training_loss)
         assert bool(trainer._graphed.steps) == (eager_batches < 1000)
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
@@ -124,7 +124,7 @@ def test_a_step_does_not_wait_for_the_gpu(tmp_path):
     arguments = parse_arguments([f"--output_dir={tmp_path}", "--disable_tqdm=True", *options], QUICKSTART)
     arguments.training.early_stopping_patience = None
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     trainer.add_callback(NoWaiting())
     try:
         trainer.train()

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from arguments import parse_arguments
 from processes import REPOSITORY, checkpoints_of, run_python, start_training, train, wait_for_checkpoints
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, TrainerCallback
@@ -24,8 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.data.arguments import SAMPLE_FILE
-from hf_brnn.data.dataset import TokenizedDataset
-from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.build import build_trainer
 from hf_brnn.training.callbacks import StopOnSignal, Stopped
 from hf_brnn.training.checkpoints import (
     DATA_FOLDER,
@@ -37,7 +37,7 @@ from hf_brnn.training.checkpoints import (
 )
 from hf_brnn.training.ngram_embedding import NgramEmbedding
 from hf_brnn.training.prepare import prepare_data
-from hf_brnn.training.trainer import NonFiniteError, RunError, build_trainer
+from hf_brnn.training.trainer import NonFiniteError, RunError
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.
@@ -100,7 +100,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
     assert process.returncode == 128 + number
     checkpoint = checkpoints_of(tmp_path / "run")[-1]
     assert errors.splitlines()[-1] == (
-        f"Stopped by {number.name}. {checkpoint} is the last checkpoint: go on with --resume_from_checkpoint."
+        f"Stopped by {number.name}. The last checkpoint is {checkpoint}: add --resume_from_checkpoint to resume."
     )
     assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
@@ -127,7 +127,7 @@ def test_the_training_stops_when_its_launcher_is_ended(tmp_path, are_both_told):
     assert find_problem(checkpoint) is None
     reason = "SIGTERM" if are_both_told else "the end of its launcher"
     last_line = (tmp_path / "errors").read_text().splitlines()[-1]
-    assert last_line.startswith(f"Stopped by {reason}. {checkpoint} is the last checkpoint")
+    assert last_line.startswith(f"Stopped by {reason}. The last checkpoint is {checkpoint}")
 
 
 def write_endless(tmp_path):
@@ -150,17 +150,16 @@ def test_a_signal_before_the_training_ends_the_run_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "Stopped by SIGINT. There is no checkpoint yet: start again."
+    assert errors.splitlines()[-1] == "Stopped by SIGINT. There is no checkpoint yet: start from scratch."
 
 
-def test_a_newest_checkpoint_that_is_truncated_is_set_aside(whole, copied):
+def test_a_newest_checkpoint_that_is_truncated_is_removed(whole, copied):
     earlier, newest = checkpoints_of(copied)[-2:]
     with (newest / "optimizer.pt").open("r+b") as file:
         file.truncate((newest / "optimizer.pt").stat().st_size // 2)
     process = train(copied, *ARGUMENTS, "--resume_from_checkpoint")
-    assert f"{newest} is not whole: optimizer.pt is damaged" in process.stderr
-    assert f"set aside as broken-{newest.name}" in process.stderr
-    assert f"Going on from {earlier}" in process.stderr
+    assert f"Removing {newest}, which can't be resumed: optimizer.pt is damaged" in process.stderr
+    assert f"Resuming from {earlier}" in process.stderr
     assert weights_of(copied) == weights_of(whole)
 
 
@@ -168,7 +167,7 @@ def test_a_run_without_a_whole_checkpoint_starts_at_its_beginning(whole, copied)
     for checkpoint in checkpoints_of(copied):
         (checkpoint / "trainer_state.json").unlink()
     process = train(copied, *ARGUMENTS, "--resume_from_checkpoint")
-    assert "holds no whole checkpoint: the run starts at its beginning" in process.stderr
+    assert "holds no whole checkpoint: the run starts from scratch" in process.stderr
     assert weights_of(copied) == weights_of(whole)
 
 
@@ -213,31 +212,21 @@ def parsed(output_dir, *arguments):
     return parse_arguments(list(map(str, argv)), QUICKSTART)
 
 
-def test_what_is_later_than_the_checkpoint_that_is_named_is_set_aside(copied):
+def test_a_checkpoint_with_later_ones_beside_it_is_refused_until_they_are_removed(copied):
     first, *later = checkpoints_of(copied)
     checkpoints = Path(f"{copied}.checkpoints")
-    assert checkpoint_to_resume(parsed(checkpoints, "--resume_from_checkpoint", first).training) == str(first)
-    assert checkpoints_of(copied) == [first]
-    assert sorted(path.name for path in checkpoints.glob("later-*")) == sorted(f"later-{path.name}" for path in later)
-    remove_checkpoints(checkpoints)
-    assert not list(checkpoints.glob("*checkpoint*"))
-
-
-def test_a_checkpoint_that_was_set_aside_is_kept_and_can_be_named(copied):
-    first, second = checkpoints_of(copied)[:2]
-    checkpoints = Path(f"{copied}.checkpoints")
-    checkpoint_to_resume(parsed(checkpoints, "--resume_from_checkpoint", first).training)
-    aside = checkpoints / f"later-{second.name}"
-    (aside / "mine").touch()
-    shutil.copytree(first, second)
-    assert checkpoint_to_resume(parsed(checkpoints, "--resume_from_checkpoint", aside).training) == str(aside)
-    assert (aside / "mine").exists()
-    assert (checkpoints / f"{aside.name}-2").is_dir()
+    training_args = parsed(checkpoints, "--resume_from_checkpoint", first).training
+    with pytest.raises(FileExistsError, match=f"later checkpoints than {first.name}, such as {later[-1].name}"):
+        checkpoint_to_resume(training_args)
+    assert checkpoints_of(copied) == [first, *later]
+    for path in later:
+        shutil.rmtree(path)
+    assert checkpoint_to_resume(training_args) == str(first)
 
 
 def test_a_folder_of_checkpoints_is_no_checkpoint(copied):
     training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint", f"{copied}.checkpoints").training
-    with pytest.raises(FileNotFoundError, match="is no checkpoint: name one of the folders checkpoint-"):
+    with pytest.raises(FileNotFoundError, match="is not a checkpoint"):
         checkpoint_to_resume(training_args)
 
 
@@ -248,8 +237,8 @@ def test_a_folder_of_checkpoints_is_no_checkpoint(copied):
         (["--cell_type", "gru"], "was trained with cell_type lstm, not gru"),
         (["--num_hidden_layers", "2"], "was trained with num_hidden_layers 1, not 2"),
         (["--ngram_embeddings", "False"], "was trained with ngram_embeddings True, not False"),
-        (["--gradient_accumulation_steps", "2"], "where an epoch now has 8"),
-        (["--per_device_train_batch_size", "16"], "where an epoch now has 29"),
+        (["--gradient_accumulation_steps", "2"], "epoch has 8 steps"),
+        (["--per_device_train_batch_size", "16"], "epoch has 29 steps"),
     ],
 )
 def test_a_checkpoint_of_another_model_or_batch_size_is_refused(copied, signals, arguments, message):
@@ -275,7 +264,7 @@ def test_a_checkpoint_of_other_labels_is_refused(copied):
 def test_a_checkpoint_of_another_folder_leaves_the_checkpoints_of_this_one(copied, interrupted):
     checkpoint = checkpoints_of(interrupted)[0]
     training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint", checkpoint).training
-    with pytest.raises(FileExistsError, match="run that did not end"):
+    with pytest.raises(FileExistsError, match="of an interrupted run"):
         checkpoint_to_resume(training_args)
 
 
@@ -339,7 +328,7 @@ def make_trainer(folder, *arguments):
     if is_patient:
         arguments.training.early_stopping_patience = None
     data = prepare_data(arguments.data, arguments.training, folder / DATA_FOLDER)
-    return build_trainer(arguments.model, arguments.data, arguments.training, data)
+    return build_trainer(arguments.model, arguments.training, data)
 
 
 def train_until_save(count, folder, *arguments):
@@ -514,7 +503,7 @@ def test_a_second_run_into_one_folder_is_refused_by_name_of_the_first(tmp_path):
     second = train(tmp_path / "run", *ARGUMENTS, "--resume_from_checkpoint", check=False)
     assert second.returncode == 1
     (line,) = second.stderr.splitlines()
-    assert line.startswith(f"{tmp_path}/run.checkpoints belongs to a run that is at work, process {first.pid} on ")
+    assert f"{tmp_path}/run.checkpoints is locked by another run, process {first.pid} on " in line
     assert first.poll() is None
     first.kill()
     first.communicate()
@@ -530,43 +519,17 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     last_line = process.stderr.splitlines()[-1]
     last = checkpoints_of(tmp_path / "run")[-1]
     step = int(last.name.split("-")[1]) + 1
-    assert last_line.startswith(
-        (f"The loss of step {step} is no finite number.", f"Step {step} made weights infinite.")
-    )
-    assert "Its rows: tweets.csv, line " in last_line
-    assert f"{last} is the last checkpoint" in last_line
+    assert f"The loss of step {step} is NaN" in last_line or f"Step {step} made weights NaN" in last_line
+    assert f"The last checkpoint is {last}" in last_line
     assert find_problem(last) is None
     assert all(value.isfinite().all() for value in load_file(last / "model.safetensors").values())
-
-
-def test_the_rows_of_a_step_that_went_wrong_are_those_that_were_read(tmp_path, monkeypatch):
-    batches = []
-    batch = TokenizedDataset.batch
-    monkeypatch.setattr(TokenizedDataset, "batch", lambda self, rows: (batches.append(rows), batch(self, rows))[1])
-    argv = ["--output_dir", str(tmp_path), "--learning_rate", "3e37", "--max_rows", "100", "--use_cpu", "True"]
-    arguments = parse_arguments([*argv, "--per_device_train_batch_size", "8"], QUICKSTART)
-    data = prepare_data(arguments.data, arguments.training, tmp_path / DATA_FOLDER)
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
-    with pytest.raises(NonFiniteError) as error:
-        trainer.train()
-    step = int(
-        re.match(r"The loss of step (\d+) is no finite number. Its rows: tweets.csv, line ", str(error.value))[1]
-    )
-    assert trainer.state.global_step == step - 1
-    numbers = [int(number) for number in re.findall(r"\d+", str(error.value))[1:]]
-    lines = SAMPLE_FILE.read_text(encoding="utf-8").splitlines()
-    read = [data.train.batch(rows[None])["input_ids"][0] for rows in batches[step - 1]]
-    assert len(numbers) == len(read) == 8
-    for number, ids in zip(numbers, read):
-        words = data.tokenizer.tokenize(lines[number - 1].partition(",")[2].strip('"'))
-        assert words == data.tokenizer.convert_ids_to_tokens(ids)
 
 
 def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
     arguments = parsed(tmp_path / "run", "--max_rows", 300, "--metric_for_best_model", "roc_auc")
     data = prepare_data(arguments.data, arguments.training, tmp_path / DATA_FOLDER)
     data.label_names.append("NEVER")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     with pytest.raises(RunError, match="roc_auc is undefined"):
         trainer.train()
 
@@ -585,7 +548,7 @@ def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
         (["--label_names", "one"], "label_names is ['one']"),
         (["--label_names", "a", "b"], "label '4' is not one of 0, 1, a, b"),
         (["--text_column", "tweet"], "no column 'tweet' among"),
-        (["--resume_from_checkpoint", "nowhere"], "There is no checkpoint nowhere"),
+        (["--resume_from_checkpoint", "nowhere"], "nowhere: no such checkpoint"),
         (["--save_strategy", "steps"], "save"),
         (["--precision", "int3"], "precision is 'int3'"),
         (["--max_length", "0"], "max_length is 0"),

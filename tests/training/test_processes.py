@@ -12,11 +12,11 @@ import psutil
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
+from arguments import parse_arguments
 from forks import run_together
 from processes import REPOSITORY, SHORT
 from safetensors.torch import load_file
 
-from hf_brnn.training.arguments import parse_arguments
 from hf_brnn.training.checkpoints import find_problem
 
 ACCELERATE = REPOSITORY / "configs" / "accelerate"
@@ -243,7 +243,7 @@ def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_pat
     assert stopped.wait(60)
     checkpoints = tmp_path.glob("run.checkpoints/checkpoint-*")
     last = max(checkpoints, key=lambda path: int(path.name.removeprefix("checkpoint-")))
-    assert f"Stopped by SIGTERM. {last} is the last checkpoint" in stopped.stderr
+    assert f"Stopped by SIGTERM. The last checkpoint is {last}" in stopped.stderr
     assert json.loads((last / "trainer_state.json").read_text())["epoch"] % 1
 
     run_together(2, *arguments, tmp_path / "run", "--resume_from_checkpoint")

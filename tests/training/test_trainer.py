@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from arguments import parse_arguments
 from processes import REPOSITORY, SHORT, run_python, train
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -24,10 +25,11 @@ from hf_brnn.data.splits import split_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.model import modeling_brnn
 from hf_brnn.training import trainer as training
-from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.build import build_trainer
 from hf_brnn.training.device import FreedMemory, describe_processor
+from hf_brnn.training.history import epoch_history
 from hf_brnn.training.prepare import prepare_data
-from hf_brnn.training.trainer import MAX_TOKENS_AT_ONCE, STEPS_AT_ONCE, build_trainer, collate, epoch_history
+from hf_brnn.training.trainer import MAX_MICRO_BATCH_TOKENS, STEPS_PER_SYNC, collate
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 
@@ -192,12 +194,12 @@ def test_the_accuracy_of_an_epoch_is_that_of_all_its_rows(tmp_path):
     argv = list(map(str, (*SHORT, *steps, *dropout, "--precision", "fp32", "--output_dir", tmp_path)))
     arguments = parse_arguments(argv, QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     trainer.train()
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
     prediction = trainer.predict(data.train)
     expected = (prediction.predictions.argmax(-1) == data.train.labels).mean()
-    assert trainer.state.global_step / 2 > STEPS_AT_ONCE
+    assert trainer.state.global_step / 2 > STEPS_PER_SYNC
     assert [entry["accuracy"] for entry in logs] == [expected] * 2
     assert not any("grad_norm" in entry for entry in logs)
 
@@ -247,7 +249,7 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path
     assert not list(Path(f"{tmp_path}/whole.checkpoints").glob("checkpoint-*"))
     kill_after_first_checkpoint(tmp_path / "killed", *arguments)
     process = train(tmp_path / "killed", *arguments, check=False)
-    assert "run that did not end" in process.stderr
+    assert "of an interrupted run" in process.stderr
     train(tmp_path / "killed", *arguments, "--resume_from_checkpoint")
     assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
     for folder in ("whole", "killed"):
@@ -279,14 +281,14 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(LengthBatchSampler, "set_epoch", lambda self, epoch: epochs.append(epoch))
     arguments = parse_arguments([*map(str, SHORT), "--output_dir", str(tmp_path)], QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    build_trainer(arguments.model, arguments.data, arguments.training, data).train()
+    build_trainer(arguments.model, arguments.training, data).train()
     assert sorted(set(epochs)) == [0, 1, 2]
 
 
 def test_a_very_long_text_to_evaluate_on_is_read_whole(tmp_path):
     arguments = parse_arguments(["--output_dir", str(tmp_path), *map(str, SHORT)], QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     lengths = np.array([3, 30_000, 5, 0] * 10)
     ids = np.random.default_rng(0).integers(2, 50, lengths.sum()).astype(np.int32)
     texts = TokenizedDataset(ids, np.concatenate(([0], lengths)).cumsum(), np.zeros(40, np.int64), 0)
@@ -304,7 +306,7 @@ def test_a_step_of_long_texts_reads_them_in_parts_and_gives_the_same_gradients(t
     argv = list(map(str, (*SHORT, *dropout, "--precision", "fp32", "--use_cpu", True, "--output_dir", tmp_path)))
     arguments = parse_arguments(argv, QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
     model, batch = trainer.model.double(), collate(data.train.batch(np.arange(32)))
     sizes = []
@@ -315,8 +317,8 @@ def test_a_step_of_long_texts_reads_them_in_parts_and_gives_the_same_gradients(t
 
     model.register_forward_pre_hook(see, with_kwargs=True)
     found = []
-    for limit in (MAX_TOKENS_AT_ONCE, 100, 1):
-        monkeypatch.setattr(training, "MAX_TOKENS_AT_ONCE", limit)
+    for limit in (MAX_MICRO_BATCH_TOKENS, 100, 1):
+        monkeypatch.setattr(training, "MAX_MICRO_BATCH_TOKENS", limit)
         model.zero_grad()
         loss = trainer.training_step(model, batch, torch.tensor(32))
         found.append([loss, *(parameter.grad.to_dense() for parameter in model.parameters())])
@@ -335,7 +337,7 @@ def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
     )
     arguments = parse_arguments(list(argv), QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
     model, batch = trainer.model, collate(data.train.batch(np.arange(8)))
     trainer.training_step(model, batch, torch.tensor(8))
@@ -371,7 +373,7 @@ def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch
     argv = map(str, (*SHORT, "--output_dir", tmp_path, "--use_cpu", True, "--adversarial_epsilon", 1e-9))
     arguments = parse_arguments(list(argv), QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
-    trainer = build_trainer(arguments.model, arguments.data, arguments.training, data)
+    trainer = build_trainer(arguments.model, arguments.training, data)
     trainer.current_gradient_accumulation_steps = 1
     trainer.training_step(trainer.model, collate(data.train.batch(np.arange(8))), torch.tensor(8))
     first, second = dropped[: len(dropped) // 2], dropped[len(dropped) // 2 :]

@@ -2,16 +2,16 @@ import copy
 
 import pytest
 import torch
+from arguments import parse_arguments
 from processes import REPOSITORY, SHORT
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.model.tokenization_brnn import train_tokenizer
-from hf_brnn.training.arguments import parse_arguments
+from hf_brnn.training.build import build_trainer
 from hf_brnn.training.ngram_embedding import NgramEmbedding, fold_ngrams
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.speed import deduplicated_lstm as distinct_words
 from hf_brnn.training.speed.deduplicated_lstm import DistinctWordsLayer, WordLSTM, read_distinct_words
-from hf_brnn.training.trainer import build_trainer
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def make_trainer(folder, *argv):
     options = (*SHORT, "--use_cpu", True, "--disable_tqdm", True, "--output_dir", folder, *argv)
     arguments = parse_arguments(list(map(str, options)), REPOSITORY / "configs" / "quickstart.yaml")
     data = prepare_data(arguments.data, arguments.training, folder / "data")
-    return build_trainer(arguments.model, arguments.data, arguments.training, data)
+    return build_trainer(arguments.model, arguments.training, data)
 
 
 def test_a_training_gives_the_same_by_either_lstm(tmp_path, monkeypatch):

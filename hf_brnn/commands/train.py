@@ -1,0 +1,195 @@
+"""`hf-brnn train`: trains a classifier and saves a model directory for from_pretrained, pipeline and the Hub."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Optional
+
+from ..data.arguments import DataArguments
+from ..data.rows import source_files
+from ..hub.layout import check_output_dir
+from ..training.checkpoints import check_no_checkpoints
+from ..training.options import (
+    DEFAULT_RECIPE,
+    LAST_CHECKPOINT,
+    OLD_NAMES,
+    Option,
+    all_options,
+    check_values,
+    own_options,
+    read_recipe,
+    recipe_path,
+)
+from .parser import CommandParser
+
+# What people use. The other options are shown by --help_all.
+COMMON = (
+    "text_column",
+    "label_column",
+    "label_names",
+    "validation_size",
+    "test_size",
+    "max_rows",
+    "vocab_size",
+    "embedding_size",
+    "hidden_size",
+    "cell_type",
+    "pooling",
+    "num_train_epochs",
+    "per_device_train_batch_size",
+    "learning_rate",
+    "early_stopping_patience",
+    "precision",
+    "seed",
+    "resume_from_checkpoint",
+    "push_to_hub",
+)
+EXAMPLES = """\
+examples:
+  hf-brnn train reviews.csv                            the columns are found; saves runs/reviews
+  hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
+  hf-brnn train --config sentiment140                  a recipe by name, or the path of a YAML file
+  hf-brnn train reviews.csv --resume_from_checkpoint   goes on with an interrupted run
+  accelerate launch -m hf_brnn.commands.train reviews.csv    on several GPUs
+"""
+
+
+def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
+    """Reads the recipe and the command line, which overrides it, without importing torch or transformers.
+
+    Returns:
+        The values that are given, by the name of their option, and `output_dir`.
+
+    Raises:
+        FileNotFoundError: There is no such recipe.
+        SystemExit: The command line is wrong, or asks for help.
+        ValueError: The recipe is wrong, or a value is out of range.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    known, _ = _config_parser().parse_known_args(arguments)
+    shows_help = known.help or known.help_all
+    recipe: dict[str, Any] = {}
+    if not shows_help or Path(known.config).is_file() or known.config:
+        recipe = read_recipe(recipe_path(known.config))
+    parser = _build_parser(recipe, known.config, known.help_all)
+    if shows_help:
+        parser.print_help()
+        sys.exit(0)
+    given = vars(parser.parse_args(arguments))
+    for name in ("config", "help", "help_all"):
+        given.pop(name, None)
+    files = given.pop("files", [])
+    if files:
+        given["data_files"] = [*files, *given.get("data_files", [])]
+    if "data_files" in given:
+        recipe.pop("dataset_name", None)
+    resume = given.get("resume_from_checkpoint")
+    if resume is not None:
+        is_true, is_false = (str(resume).lower() == text for text in ("true", "false"))
+        given["resume_from_checkpoint"] = LAST_CHECKPOINT if is_true else None if is_false else resume
+    name = Path(files[0]).stem if files else Path(known.config).stem
+    values = {"output_dir": f"runs/{name}", **recipe, **given}
+    check_values(values)
+    return values
+
+
+def _config_parser() -> CommandParser:
+    parser = CommandParser(prog="hf-brnn train", add_help=False)
+    parser.add_argument("--config", default=DEFAULT_RECIPE, help="Recipe: a name, or a YAML file.")
+    parser.add_argument("-h", "--help", action="store_true", help="Show the common options.")
+    parser.add_argument("--help_all", action="store_true", help="Show all options, those of TrainingArguments too.")
+    return parser
+
+
+def _build_parser(recipe: dict[str, Any], config: str, shows_all: bool) -> CommandParser:
+    parser = CommandParser(
+        prog="hf-brnn train",
+        usage="hf-brnn train [FILE ...] [--config RECIPE] [--option value ...]",
+        description="Trains a classifier and saves a model directory for from_pretrained, pipeline and the Hub.\n"
+        f"Values in brackets are those of the recipe {config}.",
+        epilog=EXAMPLES,
+        parents=[_config_parser()],
+        add_help=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="Files of labelled texts, or patterns of them.")
+    groups = [parser.add_argument_group(title) for title in ("common options", "other options")]
+    own, every = own_options(), all_options()
+    for name in ("output_dir", *COMMON, *(name for name in (*own, *every) if name not in COMMON)):
+        if f"--{name}" in parser._option_string_actions:
+            continue
+        is_common = name in COMMON or name == "output_dir"
+        _add_option(groups[not is_common], every[name], recipe, is_shown=is_common or shows_all)
+    for old, name in OLD_NAMES.items():
+        _add_option(groups[1], every[name], recipe, is_shown=False, spelling=old)
+    return parser
+
+
+def _add_option(
+    group: Any, option: Option, recipe: dict[str, Any], is_shown: bool, spelling: Optional[str] = None
+) -> None:
+    name = spelling or option.name
+
+    def parse(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    default = recipe.get(option.name, option.default)
+    shown = f" [{' '.join(map(str, default)) if isinstance(default, list) else default}]" if default is not None else ""
+    kwargs: dict[str, Any] = {
+        "dest": option.name,
+        "type": parse,
+        "help": (option.help + shown).replace("%", "%%") if is_shown else argparse.SUPPRESS,
+        "metavar": {"bool": "BOOL", "int": "N", "float": "X", "str": "TEXT"}[option.kind],
+    }
+    if option.is_list:
+        kwargs["nargs"] = "+"
+    elif option.kind == "bool":
+        kwargs |= {"nargs": "?", "const": True}
+        group.add_argument(f"--no_{name}", dest=option.name, action="store_false", help=argparse.SUPPRESS)
+    elif option.name == "resume_from_checkpoint":
+        kwargs |= {"nargs": "?", "const": LAST_CHECKPOINT}
+    group.add_argument(f"--{name}", **kwargs)
+
+
+def check_before_training(values: dict[str, Any]) -> None:
+    """Checks the data and the output folder, without importing torch or transformers.
+
+    Raises:
+        OSError: A file is missing, or the output folder holds something else or an interrupted run.
+        ValueError: A value of the data is out of range, or a file can't be read.
+    """
+    names = {field.name for field in fields(DataArguments)}
+    data_args = DataArguments(**{name: value for name, value in values.items() if name in names})
+    for file in source_files(data_args):
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"{file}: no such file.")
+    folder = Path(values["output_dir"])
+    check_output_dir(folder)
+    if values.get("resume_from_checkpoint") is None:
+        check_no_checkpoints(Path(f"{folder}.checkpoints"))
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Trains as the command line says."""
+    try:
+        values = parse_values(argv)
+        check_before_training(values)
+        # These imports take seconds: nothing can be wrong with the command line by now.
+        from ..training.arguments import build_arguments
+        from ..training.run import run
+
+        run(build_arguments(values))
+    except (OSError, ValueError) as error:
+        is_launched = "ACCELERATE_MIXED_PRECISION" in os.environ
+        hint = "\nThe traceback below is the launcher's. For one process, use hf-brnn train." if is_launched else ""
+        sys.exit(f"hf-brnn train: error: {error}{hint}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The model and the trainer of a run, made of its arguments and data."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainerCallback
+
+from ..model.arguments import ModelArguments
+from ..model.configuration_brnn import BrnnConfig
+from ..model.modeling_brnn import BrnnForSequenceClassification
+from .arguments import BrnnTrainingArguments
+from .callbacks import CurvesCallback, ProgressTable
+from .checkpoints import CURVES
+from .ngram_embedding import NgramEmbedding
+from .prepare import PreparedData
+from .trainer import BrnnTrainer, compute_metrics
+
+
+def build_model(
+    model_args: ModelArguments, training_args: BrnnTrainingArguments, data: PreparedData
+) -> BrnnForSequenceClassification:
+    """Builds a model for the prepared data, initialized from the seed of the training.
+
+    Raises:
+        ValueError: A value of the model is out of range.
+    """
+    torch.manual_seed(training_args.seed)
+    config = BrnnConfig(
+        vocab_size=len(data.tokenizer),
+        id2label=dict(enumerate(data.label_names)),
+        label2id={name: index for index, name in enumerate(data.label_names)},
+        problem_type="single_label_classification",
+        **asdict(model_args),
+    )
+    model = BrnnForSequenceClassification(config)
+    if training_args.ngram_embeddings:
+        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
+    return model
+
+
+def build_trainer(
+    model_args: ModelArguments, training_args: BrnnTrainingArguments, data: PreparedData, shows_progress: bool = True
+) -> BrnnTrainer:
+    """Builds a trainer over the prepared data. Without a validation split, it evaluates the test split each epoch.
+
+    Raises:
+        ValueError: The best checkpoint or the moment to stop would be chosen on the test split, a value of the model is
+            out of range, or adversarial training has several GPUs in one process.
+    """
+    evaluated = "validation" if "validation" in data.eval_splits else "test"
+    if evaluated not in data.eval_splits and training_args.eval_strategy != "no":
+        raise ValueError("There is nothing to evaluate on: set validation_size or test_size, or eval_strategy to no.")
+    patience = training_args.early_stopping_patience
+    if patience is not None and training_args.eval_strategy == "no":
+        raise ValueError("early_stopping_patience needs evaluations: set eval_strategy to epoch or steps.")
+    if evaluated == "test" and (training_args.load_best_model_at_end or patience is not None):
+        raise ValueError(
+            "load_best_model_at_end and early_stopping_patience choose a model on a validation split: set "
+            "validation_size, or switch them off (--load_best_model_at_end False --early_stopping_patience 0)."
+        )
+    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
+    if patience is not None:
+        callbacks.append(EarlyStoppingCallback(patience))
+    if shows_progress:
+        callbacks.append(ProgressTable(evaluated))
+    trainer = BrnnTrainer(
+        model=build_model(model_args, training_args, data),
+        args=training_args,
+        train_dataset=data.train,
+        eval_dataset=data.eval_splits.get(evaluated),
+        processing_class=data.tokenizer,
+        compute_metrics=compute_metrics,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    return trainer

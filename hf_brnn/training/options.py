@@ -1,0 +1,242 @@
+"""The options of a training and its recipes, known without importing torch or transformers."""
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Optional
+
+import yaml
+
+from ..data.arguments import DataArguments
+from ..evaluation.metrics import METRIC_NAMES
+from ..model.arguments import ModelArguments
+
+PACKAGE = Path(__file__).parent.parent
+DEFAULT_RECIPE = "quickstart"
+LAST_CHECKPOINT = "last"
+# Spellings of earlier versions.
+OLD_NAMES = {
+    "adversarial_norm": "adversarial_epsilon",
+    "class_names": "label_names",
+    "emoticon_share": "emoticon_prob",
+    "save_half": "save_fp16",
+}
+TRUE, FALSE = ("true", "yes", "1", "t", "y"), ("false", "no", "0", "f", "n")
+KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """A value that a training takes by name.
+
+    Attributes:
+        name: Its name.
+        kind: `"bool"`, `"int"`, `"float"` or `"str"`.
+        is_list: Whether it is a list of these.
+        default: The value where none is given; None if that is not a literal.
+        help: What it does.
+        choices: The values that it can have; None if any.
+    """
+
+    name: str
+    kind: str
+    is_list: bool
+    default: Any
+    help: str
+    choices: Optional[tuple[str, ...]] = None
+
+    @classmethod
+    def from_field(cls, name: str, annotation: str, default: Any, metadata: Mapping[str, Any]) -> "Option":
+        """Makes an option of a field of a dataclass, whose annotation is given as text."""
+        base, bracket, inner = annotation.rpartition("list[")
+        is_list = bool(bracket) and "str" not in base and "dict" not in base
+        text = inner if is_list else annotation
+        kind = next((kind for kind in ("dict", "str", "bool", "float", "int") if kind in text), "str")
+        help_text = " ".join(str(metadata.get("help", "")).split()).replace("%%", "%")
+        return cls(name, kind.replace("dict", "str"), is_list, default, help_text, metadata.get("choices"))
+
+    def parse(self, text: str) -> Any:
+        """Reads a value from text.
+
+        Raises:
+            ValueError: The text is not such a value. The message names the option, the value and what is expected.
+        """
+        try:
+            if self.kind == "bool":
+                return (*FALSE, *TRUE).index(text.lower()) >= len(FALSE)
+            value = {"int": int, "float": float, "str": str}[self.kind](text)
+        except ValueError:
+            raise ValueError(f"{self.name} is {text!r}, but must be {KINDS[self.kind]}.") from None
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{self.name} is {text!r}, but must be {' or '.join(self.choices)}.")
+        return value
+
+
+def _fields_of_class(path: Path, class_name: str) -> dict[str, Option]:
+    """The fields of a dataclass, read from the source of its module: importing that would take seconds."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
+    options = {}
+    for node in body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            values = {"default": node.value}
+            if isinstance(node.value, ast.Call):
+                values = {keyword.arg: keyword.value for keyword in node.value.keywords}  # type: ignore[misc]
+            if not _literal(values.get("init"), True):
+                continue
+            default, metadata = _literal(values.get("default"), None), _literal(values.get("metadata"), {})
+            annotation = ast.unparse(node.annotation)
+            options[node.target.id] = Option.from_field(node.target.id, annotation, default, metadata)
+    return options
+
+
+def _literal(node: Optional[ast.AST], otherwise: Any) -> Any:
+    try:
+        return otherwise if node is None else ast.literal_eval(node)  # type: ignore[arg-type]
+    except ValueError:
+        return otherwise
+
+
+def _fields_of_dataclass(kind: Any) -> dict[str, Option]:
+    return {
+        field.name: Option.from_field(
+            field.name, field.type if isinstance(field.type, str) else str(field.type), _default(field), field.metadata
+        )
+        for field in dataclasses.fields(kind)
+    }
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+@cache
+def own_options() -> dict[str, Option]:
+    """The options of data, model and training that this package defines, by name."""
+    return {
+        **_fields_of_dataclass(DataArguments),
+        **_fields_of_dataclass(ModelArguments),
+        **_fields_of_class(Path(__file__).with_name("arguments.py"), "BrnnTrainingArguments"),
+    }
+
+
+@cache
+def all_options() -> dict[str, Option]:
+    """All options by name: those of this package and those of transformers' `TrainingArguments`."""
+    spec = importlib.util.find_spec("transformers")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("Training needs transformers: pip install transformers.")
+    theirs = _fields_of_class(Path(spec.origin).with_name("training_args.py"), "TrainingArguments")
+    return {**theirs, **own_options()}
+
+
+def recipe_path(name: str) -> Path:
+    """The YAML file of a recipe.
+
+    Args:
+        name: A path, or the name of a recipe of this package, such as `"subset"`.
+
+    Raises:
+        FileNotFoundError: There is no such file or recipe.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    # In a wheel the recipes lie in the package, in the repository beside it.
+    folders = (PACKAGE / "configs", PACKAGE.parent / "configs")
+    recipes = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    if name in recipes:
+        return recipes[name]
+    raise FileNotFoundError(
+        f"{name}: no such configuration file or recipe. Give the path of a YAML file, or one of {', '.join(recipes)}."
+    )
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Reads the values of a recipe.
+
+    Raises:
+        ValueError: The file is not a YAML mapping, a key is unknown or a value is not of its kind.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a YAML file ({error}).") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: must hold 'name: value' lines.")
+    found = {}
+    for key, value in values.items():
+        name = OLD_NAMES.get(key, key)
+        option = all_options().get(name)
+        if option is None:
+            close = difflib.get_close_matches(str(key), all_options(), n=1)
+            raise ValueError(f"{path}: unknown key {key!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        if value is not None:
+            try:
+                found[name] = _from_yaml(option, value)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+    return found
+
+
+def _from_yaml(option: Option, value: Any) -> Any:
+    if isinstance(value, list):
+        if bools := [item for item in value if isinstance(item, bool)]:
+            raise ValueError(f"{option.name} holds {bools[0]}. Put yes, no, true and false into quotes.")
+        return [option.parse(str(item)) for item in value]
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if value is False and option.name.endswith("_strategy"):  # YAML reads a bare no as false
+        return "no"
+    return [option.parse(str(value))] if option.is_list else option.parse(str(value))
+
+
+POSITIVE = (
+    "embedding_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+)
+
+
+def check_values(values: Mapping[str, Any]) -> None:
+    """Checks the values of model and training that are given.
+
+    Raises:
+        ValueError: A value is out of range. The message names it and says what is allowed.
+    """
+
+    def check(name: str, is_allowed: bool, allowed: str) -> None:
+        if not is_allowed:
+            raise ValueError(f"{name} is {values[name]!r}, but must be {allowed}.")
+
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, float):
+            check(name, math.isfinite(value), "a finite number")
+        if name in POSITIVE:
+            check(name, value >= 1, "at least 1")
+        elif name.endswith("_dropout"):
+            check(name, 0 <= value < 1, "in [0, 1)")
+        elif name in ("learning_rate", "num_train_epochs", "initializer_range"):
+            check(name, value > 0, "a positive number")
+        elif name in ("adversarial_epsilon", "weight_decay", "early_stopping_patience"):
+            check(name, value >= 0, "0 or more")
+        elif name in ("seed", "data_seed"):
+            check(name, value in range(2**32), f"between 0 and {2**32 - 1}")
+        elif name == "precision":
+            check(name, value in ("auto", "bf16", "fp16", "fp32"), "auto, bf16, fp16 or fp32")
+        elif name == "metric_for_best_model":
+            metrics = ("loss", *METRIC_NAMES)
+            check(name, value.removeprefix("eval_") in metrics, ", ".join(metrics))
