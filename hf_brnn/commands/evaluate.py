@@ -113,7 +113,7 @@ def check_rows(args: argparse.Namespace) -> "DataArguments":
 
     values = {name: getattr(args, name) for name in ROW_OPTIONS if getattr(args, name) is not None}
     data_args = DataArguments(**values)
-    for file in source_files(data_args):
+    for file in source_files(data_args) or []:
         if not Path(file).is_file():
             raise FileNotFoundError(f"{file}: no such file. Check the path.")
     return data_args

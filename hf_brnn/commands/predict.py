@@ -47,7 +47,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
     parser.add_argument("--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt.")
     parser.add_argument("--output", metavar="FILE", help="File to write: the same rows with columns label and score.")
-    parser.add_argument("--text_column", default="text", metavar="NAME", help="Column of the texts. [text]")
+    parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text, tweet, review ...]")
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and skip rows that can't be read.")
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--batch_size", type=int, metavar="N", help="Texts per batch. [32 with ONNX, 128 with torch]")

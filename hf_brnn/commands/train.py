@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..data.arguments import DataArguments
-from ..data.rows import source_files
+from ..data.rows import check_source
 from ..hub.layout import check_output_dir
 from ..training.checkpoints import check_no_checkpoints
 from ..training.options import (
@@ -166,9 +166,7 @@ def check_before_training(values: dict[str, Any]) -> None:
     """
     names = {field.name for field in fields(DataArguments)}
     data_args = DataArguments(**{name: value for name, value in values.items() if name in names})
-    for file in source_files(data_args):
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"{file}: no such file.")
+    check_source(data_args)
     folder = Path(values["output_dir"])
     check_output_dir(folder)
     if values.get("resume_from_checkpoint") is None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from .labels import LABEL_COLUMNS, LABEL_NAMES, is_sentiment, label_key
+from .columns import LABEL_COLUMNS, TEXT_COLUMNS
+from .labels import LABEL_NAMES, is_sentiment, label_key
 
 SAMPLE = "sample"
 SAMPLE_FILE = Path(__file__).parent / "sample" / "tweets.csv"
@@ -14,7 +15,7 @@ HUB_REVISION = "refs/convert/parquet"
 
 @dataclass
 class DataArguments:
-    """Where the rows come from, how they are split and how they are tokenized."""
+    """The options of the data: source, columns, labels, splits and tokenizer."""
 
     dataset_name: str = field(
         default=SAMPLE,
@@ -29,36 +30,58 @@ class DataArguments:
         default=None,
         metadata={"help": "csv, tsv, json or parquet files, or patterns of them, to read instead of dataset_name."},
     )
+    validation_files: Optional[list[str]] = field(
+        default=None,
+        metadata={"help": "Files of the validation split, taken as they are; validation_size then draws no rows."},
+    )
+    test_files: Optional[list[str]] = field(
+        default=None, metadata={"help": "Files of the test split, taken as they are; test_size then draws no rows."}
+    )
     held_out_files: Optional[list[str]] = field(
-        default=None, metadata={"help": "Files of test texts, read for one purpose: no split may hold one of them."}
+        default=None, metadata={"help": "Files of texts that must not occur in any split that is drawn."}
     )
-    text_column: str = field(default="text", metadata={"help": "Column of the texts."})
+    text_column: Optional[str] = field(
+        default=None,
+        metadata={"help": f"Column of the texts; by default the one whose name is one of {', '.join(TEXT_COLUMNS)}."},
+    )
     label_column: Optional[str] = field(
-        default=None, metadata={"help": f"Column of the labels; by default the first of {', '.join(LABEL_COLUMNS)}."}
+        default=None,
+        metadata={"help": f"Column of the labels; by default the one whose name is one of {', '.join(LABEL_COLUMNS)}."},
     )
-    label_names: list[str] = field(
-        default_factory=lambda: list(LABEL_NAMES),
-        metadata={"help": "Names of the labels in the order of their ids. Rows hold names, or ids if no name is one."},
+    label_names: Optional[list[str]] = field(
+        default=None,
+        metadata={
+            "help": "Names of the labels in the order of their ids; by default all labels of the data, sorted. Rows "
+            "hold names, or ids if no name is a number."
+        },
     )
     streaming: bool = field(
         default=False,
-        metadata={"help": "Read the training rows anew in each epoch instead of holding them in memory."},
+        metadata={"help": "Read the training rows in each epoch instead of holding them in memory."},
     )
     shuffle_buffer_size: int = field(
         default=100_000, metadata={"help": "With streaming: rows that each process reads ahead and shuffles."}
     )
-    max_rows: Optional[int] = field(default=None, metadata={"help": "Use so many rows, drawn by split_seed."})
-    validation_size: float = field(default=0.1, metadata={"help": "Rows kept for validation: a share, or a number."})
-    test_size: float = field(default=0.1, metadata={"help": "Rows kept for the test: a share, or a number."})
+    max_rows: Optional[int] = field(
+        default=None, metadata={"help": "Random subset of this size to train on (seed: split_seed)."}
+    )
+    validation_size: float = field(
+        default=0.1, metadata={"help": "Rows to draw for the validation split: a share, or a number of rows."}
+    )
+    test_size: float = field(
+        default=0.1, metadata={"help": "Rows to draw for the test split: a share, or a number of rows."}
+    )
     split_seed: int = field(default=42, metadata={"help": "Seed of max_rows and of the splits."})
     emoticon_prob: float = field(
         default=0.0,
-        metadata={"help": "Share of the training texts that get an emoticon like those Sentiment140 was labelled by."},
+        metadata={"help": "Probability that a training text gets an emoticon like those Sentiment140 was labelled by."},
     )
-    skip_bad_rows: bool = field(default=False, metadata={"help": "Count, list and leave out rows that can't be used."})
-    vocab_size: int = field(default=4000, metadata={"help": "Words the tokenizer knows at most."})
-    min_frequency: int = field(default=2, metadata={"help": "A word seen less often in training stays unknown."})
-    max_length: int = field(default=128, metadata={"help": "Training texts are cut to so many tokens."})
+    skip_bad_rows: bool = field(default=False, metadata={"help": "List and skip rows that can't be used."})
+    vocab_size: int = field(default=4000, metadata={"help": "Maximum number of words in the vocabulary."})
+    min_frequency: int = field(
+        default=2, metadata={"help": "Minimum number of times that a word occurs in the training texts."}
+    )
+    max_length: int = field(default=128, metadata={"help": "Training texts are truncated to this number of tokens."})
 
     def __post_init__(self) -> None:
         for name in ("validation_size", "test_size"):
@@ -70,14 +93,20 @@ class DataArguments:
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
         if not 0 <= self.emoticon_prob <= 1:
-            raise ValueError(f"emoticon_prob is {self.emoticon_prob}, but must be a share in [0, 1].")
-        if self.emoticon_prob and not is_sentiment(self.label_names):
-            names = ", ".join(LABEL_NAMES)
+            raise ValueError(f"emoticon_prob is {self.emoticon_prob}, but must be a probability in [0, 1].")
+        if self.streaming and self.max_rows is not None:
+            raise ValueError("max_rows draws from all rows, which streaming does not hold: remove one of them.")
+        if self.label_names is not None:
+            self.check_label_names(self.label_names)
+
+    def check_label_names(self, names: list[str]) -> None:
+        """Raises:
+        ValueError: There are fewer than two different names, or `emoticon_prob` has no emoticons for them.
+        """
+        if len(names) < 2 or len(set(map(label_key, names))) < len(names):
+            raise ValueError(f"label_names is {names}, but must be two or more different names.")
+        if self.emoticon_prob and not is_sentiment(names):
             raise ValueError(
-                f"emoticon_prob is for the labels {names}, but label_names is {self.label_names}: "
+                f"emoticon_prob is for the labels {', '.join(LABEL_NAMES)}, but label_names is {names}: "
                 "give --emoticon_prob 0."
             )
-        if self.streaming and self.max_rows is not None:
-            raise ValueError("max_rows draws from all rows, which streaming does not hold: leave one of them out.")
-        if len(self.label_names) < 2 or len(set(map(label_key, self.label_names))) < len(self.label_names):
-            raise ValueError(f"label_names is {self.label_names}, but must be two or more different names.")

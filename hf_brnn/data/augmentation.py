@@ -1,34 +1,34 @@
-"""Emoticons like those that Sentiment140's labels are made of, put into some of the training texts.
+"""Puts emoticons back into training texts of Sentiment140.
 
-Its makers labelled tweets by these emoticons and then took them out (Go et al., 2009), so that a classifier that learns
-from the texts as they are doesn't know what ":)" means.
+Its tweets were labelled by these emoticons, which were then removed from the texts (Go et al., 2009). A classifier
+trained on such texts does not know what ":)" means.
 """
 
 import random
 import zlib
 
-NEGATIVE = (":(", ":-(", ": (", "=(")  # the last one is not of Go et al.: it is to "=)" what ":(" is to ":)"
+NEGATIVE = (":(", ":-(", ": (", "=(")  # the last one is not from Go et al., but matches "=)"
 POSITIVE = (":)", ":-)", ": )", "=)", ":D")
 EMOTICONS = (NEGATIVE, POSITIVE)
-# Share of these texts whose emoticon is of the other label: it should be strong evidence and no proof.
+# Share of these texts that get an emoticon of the other label: emoticons are strong evidence, not proof.
 OTHER_LABEL_SHARE = 0.05
 
 
-def restore_emoticons(texts: list[str], labels: list[int], share: float) -> list[str]:
-    """Puts an emoticon between two words, or at an end, of some of the texts. Which texts and where depends on the text
-    alone, which emoticon on text and label.
+def restore_emoticons(texts: list[str], labels: list[int], probability: float) -> list[str]:
+    """Returns the texts, some of them with an emoticon at a random place between the words or at an end. The text alone
+    determines whether and where it gets one; text and label determine which one.
 
     Args:
-        texts: Texts of tweets.
+        texts: The texts.
         labels: Their labels, 0 for negative and 1 for positive.
-        share: Probability that a text gets one.
+        probability: Probability that a text gets an emoticon.
     """
-    return [_restore(text, label, share) for text, label in zip(texts, labels)]
+    return [_restore(text, label, probability) for text, label in zip(texts, labels)]
 
 
-def _restore(text: str, label: int, share: float) -> str:
+def _restore(text: str, label: int, probability: float) -> str:
     checksum = zlib.crc32(text.encode())
-    if checksum >= share * 2**32:
+    if checksum >= probability * 2**32:
         return text
     draw = random.Random(checksum)
     kind = 1 - label if draw.random() < OTHER_LABEL_SHARE else label

@@ -1,23 +1,96 @@
 """Which columns of a source hold the texts and the labels."""
 
-from .arguments import DataArguments
-from .labels import LABEL_COLUMNS
+import json
+import logging
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Optional
+
 from .text import list_names
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-def find_columns(source: str, names: list[str], args: DataArguments) -> tuple[str, str]:
-    labels = LABEL_COLUMNS if args.label_column is None else (args.label_column,)
-    return (
-        find_column(source, names, (args.text_column,), "--text_column"),
-        find_column(source, names, labels, "--label_column"),
-    )
+logger = logging.getLogger(__name__)
+
+# The first name is taken whatever other columns there are, one of the others if no second one fits.
+TEXT_COLUMNS = ("text", "tweet", "sentence", "review", "content", "message", "comment")
+LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "polarity", "target", "stars", "rating")
 
 
-def find_column(source: str, names: list[str], wanted: tuple[str, ...], option: str) -> str:
-    for name in wanted:
-        if name in names:
-            return name
-    hint = " If they are several columns, separate them by commas." if len(names) == 1 else ""
-    raise ValueError(
-        f"{source}: no column {' or '.join(map(repr, wanted))} among {list_names(names)}. Name it: {option}.{hint}"
-    )
+def find_columns(
+    source: str, names: Sequence[str], text_column: Optional[str] = None, label_column: Optional[str] = None
+) -> tuple[str, str]:
+    """Returns the columns of texts and labels: those that are named, else those whose name says so.
+
+    Args:
+        source: The file, for messages.
+        names: Its columns.
+        text_column: The column of texts, if it is known.
+        label_column: The column of labels, if it is known.
+
+    Raises:
+        ValueError: A column is missing, or several could be meant. The message names all that is missing.
+    """
+    text, text_problem = _find(names, text_column, TEXT_COLUMNS, "texts", "--text_column")
+    label, label_problem = _find(names, label_column, LABEL_COLUMNS, "labels", "--label_column")
+    _check(source, names, (text_problem, label_problem))
+    guessed = {"texts": text if text_column is None else "", "labels": label if label_column is None else ""}
+    _announce(source, *guessed.values())
+    return text, label
+
+
+def find_text_column(source: str, names: Sequence[str], text_column: Optional[str] = None) -> str:
+    """Returns the column of texts: the one that is named, else the one whose name says so.
+
+    Raises:
+        ValueError: The column is missing, or several could be meant.
+    """
+    text, problem = _find(names, text_column, TEXT_COLUMNS, "texts", "--text_column")
+    _check(source, names, (problem,))
+    _announce(source, text if text_column is None else "", "")
+    return text
+
+
+def _find(
+    names: Sequence[str], wanted: Optional[str], known: Sequence[str], what: str, option: str
+) -> tuple[str, Optional[tuple[str, str]]]:
+    """Returns a column, or what is wrong and the option that helps."""
+    if wanted is not None:
+        return wanted, None if wanted in names else (f"no column {wanted!r}", option)
+    for fitting in ([name for name in names if name.casefold() == known[0]], names):
+        found = [name for name in fitting if name.casefold() in known]
+        if len(found) == 1:
+            return found[0], None
+        if found:
+            return "", (f"several columns may hold the {what} ({list_names(found)})", option)
+    return "", (f"no column of {what}", option)
+
+
+def _check(source: str, names: Sequence[str], problems: Sequence[Optional[tuple[str, str]]]) -> None:
+    found = [problem for problem in problems if problem]
+    if found:
+        hint = " If the one column is several, separate them by commas." if len(names) == 1 else ""
+        options = " ".join(f"{option} NAME" for _, option in found)
+        raise ValueError(
+            f"{source}: {' and '.join(problem for problem, _ in found)} among {list_names(names)}. Add {options}.{hint}"
+        )
+
+
+@cache
+def _announce(source: str, text: str, label: str) -> None:
+    """Logs a guess once, however often a file is read."""
+    found = [f"{what} from column {name!r}" for what, name in (("texts", text), ("labels", label)) if name]
+    if found:
+        logger.info("%s: %s", source, ", ".join(found))
+
+
+def find_class_names(schema: "pa.Schema", column: str) -> Optional[list[str]]:
+    """Returns the names that the `ClassLabel` feature of a column gives to its integers, as `datasets` writes them into
+    a parquet file's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) and names else None

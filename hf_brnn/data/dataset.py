@@ -1,4 +1,4 @@
-"""Tokenized texts as flat arrays, and batches of texts of like length made from them by array operations."""
+"""Tokenized texts as flat arrays, and batches of texts of similar length."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -13,18 +13,18 @@ from .text import has_surrogates, shorten
 
 TOKENIZE_CHUNK = 20_000
 NO_LABEL = -100
-# Tokens that a batch of texts holds at most, padding included: 128 texts of 512 tokens.
+# Maximum number of tokens in a batch, padding included: 128 texts of 512 tokens.
 MAX_BATCH_TOKENS = 128 * 512
 
 
 class TokenizedDataset:
-    """Token ids and labels of many texts: a data set for a `DataLoader`, which asks `__getitems__` for a whole batch.
+    """Token ids and labels of texts, as a data set for a `DataLoader`, which asks `__getitems__` for a whole batch.
 
     Args:
         token_ids: `(tokens,)` int32 ids of all texts, one after the other.
         offsets: `(texts + 1,)` int64; text i is `token_ids[offsets[i]:offsets[i + 1]]`.
         labels: `(texts,)` int64 class ids, or None.
-        pad_token_id: Id that fills a batch's shorter rows.
+        pad_token_id: Id of the padding token.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class TokenizedDataset:
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Returns `input_ids` and `attention_mask` `(len(rows), longest length)` and, if there are any, `labels`
-        `(len(rows),)`, all int64; a batch of texts without tokens has one column of padding. A row of -1 is no text: it
-        has no tokens and the label -100, which the loss leaves out."""
+        `(len(rows),)`, all int64. A batch of texts without tokens has one column of padding. A row of -1 is a filler:
+        it has no tokens and the label -100, which the loss ignores."""
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts
         positions = np.arange(max(lengths.max(), 1))
         mask = positions < lengths
         if mask.any():
-            # Positions of padding may lie behind the last token.
+            # Positions of padding may be past the last token.
             token_ids = self.token_ids.take(starts + positions, mode="clip")
             input_ids = np.where(mask, token_ids, np.int64(self.pad_token_id))
         else:
@@ -70,8 +70,8 @@ class TokenizedDataset:
         return batch
 
     def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Row numbers of batches, from the shortest texts to the longest; a batch of long texts holds fewer than
-        `batch_size` where it would pass `MAX_BATCH_TOKENS`."""
+        """Yields the row numbers of batches, from the shortest texts to the longest. A batch of long texts is smaller
+        than `batch_size`, so that it stays within `MAX_BATCH_TOKENS`."""
         order = np.argsort(self.lengths, kind="stable")
         while len(order):
             tokens = self.lengths[order[:batch_size]] * np.arange(1, len(order[:batch_size]) + 1)
@@ -80,13 +80,13 @@ class TokenizedDataset:
             order = order[size:]
 
     def cut(self, max_length: int) -> "TokenizedDataset":
-        """The same texts, each cut to `max_length` tokens."""
+        """Returns the same texts, truncated to `max_length` tokens."""
         positions = np.arange(len(self.token_ids)) - np.repeat(self.offsets[:-1], self.lengths)
         offsets = np.concatenate(([0], np.minimum(self.lengths, max_length))).cumsum()
         return TokenizedDataset(self.token_ids[positions < max_length], offsets, self.labels, self.pad_token_id)
 
     def save(self, path: Path) -> None:
-        """Writes an Arrow file that `load` maps into memory."""
+        """Writes an Arrow file, which `load` maps into memory."""
         import pyarrow as pa
 
         token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
@@ -110,20 +110,20 @@ def tokenize(
     labels: Optional[list[int]] = None,
     show_progress: bool = False,
 ) -> TokenizedDataset:
-    """Token ids of all of `texts`, from a tokenizer that neither pads nor truncates.
+    """Returns the token ids of all texts, from a tokenizer that neither pads nor truncates.
 
     Raises:
-        TypeError: `texts` is a string, or one of them is none.
-        ValueError: One holds half of a surrogate pair.
+        TypeError: `texts` is a string, or one of them is not a string.
+        ValueError: One holds a lone surrogate.
     """
     if isinstance(texts, str):
-        raise TypeError(f"{shorten(texts)} is a text, not a list of texts.")
+        raise TypeError(f"{shorten(texts)} is a text, not a list of texts: put it into a list.")
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
     with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
             if set(map(type, chunk)) != {str}:
-                # The tokenizer takes a pair for one text.
+                # The tokenizer would read a pair as one text.
                 _check_texts(chunk, start)
             try:
                 ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
@@ -142,23 +142,28 @@ def tokenize(
 
 
 def _check_texts(texts: list[str], start: int) -> None:
-    """Says which text the tokenizer refused: its own message does not."""
+    """Raises an error that names the text which the tokenizer refused; its own message does not."""
     for index, text in enumerate(texts, start):
         if not isinstance(text, str):
             raise TypeError(f"The text at index {index} is {shorten(text)}, not a string.")
         if has_surrogates(text):
             raise ValueError(
-                f"The text at index {index} holds half of a surrogate pair, which is no character: {shorten(text)}."
+                f"The text at index {index} holds a lone surrogate, which is invalid Unicode: {shorten(text)}."
             )
 
 
 class LengthBatchSampler:
-    """Shuffles texts so that each run of `batch_size` holds texts of like length.
+    """Shuffles texts so that each batch holds texts of similar length.
 
-    The order depends on `seed` and epoch alone: a resumed run and every process of a distributed one see the same.
-    Shuffled texts are sorted by length and cut into batches, which are shuffled in turn. Some texts, of any length,
-    that make no full batch come last, filled up with -1 if `fill` is set: several processes that share it need equal
-    parts.
+    Shuffled texts are sorted by length and split into batches, and the batches are shuffled. The texts that are left
+    over, of any length, come last. The order depends only on `seed` and epoch, so that a resumed training and all
+    processes of a distributed one have the same.
+
+    Args:
+        lengths: `(texts,)` number of tokens.
+        batch_size: Number of texts per batch.
+        seed: Seed of the order.
+        fill: Whether to fill up the last batch with -1, so that several processes get equal shares of it.
     """
 
     def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, fill: bool = False) -> None:

@@ -27,7 +27,7 @@ csv.field_size_limit(sys.maxsize)
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that can't be used: where it stands, counted from 1, and why."""
+    """A row that can't be used: its file, its number there (counted from 1) and the reason."""
 
     file: str
     unit: str
@@ -39,21 +39,24 @@ class BadRow:
 
 
 class BadRowsError(ValueError):
-    """Rows that can't be used, with their places."""
+    """Rows that can't be used.
 
-    def __init__(self, bad_rows: list[BadRow]) -> None:
+    Args:
+        bad_rows: The rows.
+        remedy: What to do about them.
+    """
+
+    def __init__(self, bad_rows: list[BadRow], remedy: str = "Fix these rows, or skip them: --skip_bad_rows") -> None:
         self.bad_rows = bad_rows
         shown = "\n".join(f"  {bad_row}" for bad_row in bad_rows[:10])
         more = f"\n  and {len(bad_rows) - 10} more" if len(bad_rows) > 10 else ""
-        super().__init__(
-            f"{len(bad_rows)} rows can't be used:\n{shown}{more}\n"
-            "Mend them, or leave them out with --skip_bad_rows, which counts and lists them."
-        )
+        rows = "1 row" if len(bad_rows) == 1 else f"{len(bad_rows):,} rows"
+        super().__init__(f"{rows} can't be used:\n{shown}{more}\n{remedy}")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a file and their numbers in it, counted from 1 (`unit` says whether lines or rows)."""
+    """Rows of a file and their numbers, counted from 1 (`unit` is "line" or "row")."""
 
     table: pa.Table
     unit: str
@@ -66,19 +69,19 @@ OnBadRow = Callable[[BadRow], None]
 def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE) -> Iterator[Batch]:
     """Reads a file in batches, in constant memory (a json array is read whole).
 
-    Fields of csv and tsv files are strings. A csv file without header whose first row has the six columns of
-    Sentiment140's original files is read as those: latin-1, `target, id, date, query, user, text`. A text file becomes
-    one column `text`, a row a line.
+    Fields of csv and tsv files are strings. A csv file without a header is read as one of Sentiment140's original files
+    (latin-1, columns `target, id, date, query, user, text`) if its first row fits. A text file gives one column `text`
+    with one row per line.
 
     Args:
-        path: The file; its suffix says what it is.
-        on_bad_row: Called for each row with a wrong number of fields, broken quotes, bytes that don't decode as UTF-8
-            or json that is no object; the row is then left out.
-        batch_size: Number of rows of a batch at most.
+        path: The file; its suffix tells its format.
+        on_bad_row: Called for each row with a wrong number of fields, broken quotes, bytes that are not UTF-8
+            or json that is not an object; the row is then skipped.
+        batch_size: Maximum number of rows in a batch.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The suffix is unknown, or the file is empty, UTF-16 or not what its suffix says.
+        FileNotFoundError: The file is missing.
+        ValueError: The suffix is unknown, or the file is empty, UTF-16 or not in the format of its suffix.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file.")
@@ -95,7 +98,7 @@ def read_batches(path: Path, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE)
     elif suffix == ".txt":
         rows = _read_text(path, on_bad_row)
     else:
-        raise ValueError(f"{path}: unknown kind of file, must be one of {', '.join(SUFFIXES)}.")
+        raise ValueError(f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}.")
     return _batch_rows(path, rows, batch_size)
 
 
@@ -115,7 +118,10 @@ def _to_table(path: Path, unit: str, numbers: Sequence[int], rows: Sequence[dict
         except (pa.ArrowException, OverflowError) as error:
             index = bisect(range(len(values)), False, key=lambda index: not _fits_column(values[: index + 1]))
             place = f"{path}, {unit} {numbers[index]}, field {shorten(name)}"
-            raise ValueError(f"{place}: {shorten(values[index])} doesn't fit into the column ({error}).") from error
+            raise ValueError(
+                f"{place}: {shorten(values[index])} doesn't fit into the column ({error}). Give all rows values "
+                "of one type."
+            ) from error
     return pa.table(columns)
 
 
@@ -178,11 +184,11 @@ def _read_header(path: Path, reader: Any) -> list[str]:
 
 def check_names(where: str, names: list[str]) -> None:
     """Raises:
-    ValueError: Two columns have one name.
+    ValueError: Two columns have the same name.
     """
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ValueError(f"{where} names {shorten(repeated)[1:-1]} more than once.")
+        raise ValueError(f"{where} names {shorten(repeated)[1:-1]} more than once. Rename one of the columns.")
 
 
 def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -197,7 +203,7 @@ def _read_json(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dic
             elif not row:
                 on_bad_row(BadRow(str(path), unit, number, "a json object without fields"))
             elif _holds_surrogates(row):
-                on_bad_row(BadRow(str(path), unit, number, "half of a surrogate pair, which is no character"))
+                on_bad_row(BadRow(str(path), unit, number, "lone surrogate: invalid Unicode"))
             else:
                 yield unit, number, row
 
@@ -245,10 +251,10 @@ def _read_text(path: Path, on_bad_row: OnBadRow) -> Iterator[tuple[str, int, dic
 def read_parquet(
     path: str, on_bad_row: OnBadRow, batch_size: int = BATCH_SIZE, filesystem: Optional[FileSystem] = None
 ) -> Iterator[Batch]:
-    """Reads a parquet file of any file system in batches; it holds a row group in memory, or as many as make a batch.
+    """Reads a parquet file of any file system in batches. Memory holds the row groups of one batch.
 
     Raises:
-        ValueError: There is no such file, it is not a whole parquet file, or two of its columns have one name.
+        ValueError: The file is missing or broken, or two of its columns have the same name.
     """
     try:
         with pq.ParquetFile(path, filesystem=filesystem, page_checksum_verification=True) as file:
@@ -265,13 +271,13 @@ def read_parquet(
                 start += len(table)
                 yield Batch(take_rows(table, kept) if bad else table, "row", numbers)
             if start - 1 != file.metadata.num_rows:
-                raise ValueError(f"{path}: {start - 1} rows instead of {file.metadata.num_rows}; the file is broken.")
+                raise ValueError(f"{path}: {start - 1} rows instead of {file.metadata.num_rows}: the file is broken.")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
 def _read_record_batches(file: pq.ParquetFile, batch_size: int) -> Iterator[pa.RecordBatch]:
-    """`iter_batches` of a whole file would keep every row group that it has read in memory."""
+    """Reads row group by row group: `iter_batches` of a whole file keeps all of them in memory."""
     groups: list[int] = []
     rows = 0
     for group in range(file.num_row_groups):
@@ -283,15 +289,15 @@ def _read_record_batches(file: pq.ParquetFile, batch_size: int) -> Iterator[pa.R
 
 
 def take_rows(table: pa.Table, kept: list[int]) -> pa.Table:
-    """The rows at the indices `kept`, which may be none."""
+    """Returns the rows at the indices `kept`, of which there may be none."""
     return table.take(pa.array(kept, pa.int64()))
 
 
 def column_values(source: str, table: pa.Table, name: str) -> list[Any]:
-    """The values of a column as Python's.
+    """Returns the values of a column as Python objects.
 
     Raises:
-        ValueError: Python has no such value, as a date after the year 9999.
+        ValueError: Python can't represent a value, such as a date after the year 9999.
     """
     try:
         values: list[Any] = table[name].to_pylist()

@@ -1,12 +1,12 @@
-"""From a source to labelled rows."""
+"""Reads a source: files, a data set on the Hub, or lists in memory become texts with label ids."""
 
 import glob
 import logging
-import sys
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,32 +14,39 @@ import numpy as np
 
 from .arguments import HUB_DATASET, HUB_REVISION, SAMPLE, SAMPLE_FILE, DataArguments
 from .augmentation import restore_emoticons
-from .columns import find_columns
-from .files import BATCH_SIZE, BadRow, BadRowsError, column_values, read_batches
-from .labels import NEUTRAL, check_scheme, label_ids, label_key
-from .text import shorten
+from .columns import find_class_names, find_columns, find_text_column
+from .files import BATCH_SIZE, BadRow, BadRowsError, Batch, column_values, read_batches
+from .labels import NEUTRAL, LabelCounts, LabelFormat, label_key, spell_label
+from .text import list_names, shorten
+
+# The id of a label that is not known.
+UNKNOWN = -2
 
 logger = logging.getLogger(__name__)
+
+_spell_label = lru_cache(maxsize=10_000, typed=True)(spell_label)
 
 
 @dataclass
 class LabelledRows:
-    """Texts with label ids, where they come from, and what was left out on the way to them.
+    """Texts with label ids, where they come from, and what was skipped.
 
     Attributes:
         columns: Names of the source's columns.
         texts: The texts.
-        labels: Their class ids.
-        sources: What was read, with its unit: `("tweets.csv", "line")`.
-        source_ids: For each text, which of `sources` it comes from.
+        labels: Their label ids.
+        label_names: Names of the labels, in the order of their ids.
+        sources: The files, each with its unit: `("tweets.csv", "line")`.
+        source_ids: For each text, the index of its file in `sources`.
         numbers: For each text, its line or row there, counted from 1.
-        neutral: Number of neutral rows, which were left out.
+        neutral: Number of neutral rows, which were skipped.
         bad_rows: Rows that can't be used.
     """
 
     columns: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
+    label_names: list[str] = field(default_factory=list)
     sources: list[tuple[str, str]] = field(default_factory=list)
     source_ids: array = field(default_factory=lambda: array("i"))
     numbers: array = field(default_factory=lambda: array("q"))
@@ -49,9 +56,36 @@ class LabelledRows:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @classmethod
+    def from_lists(
+        cls, texts: Sequence[str], labels: Sequence[Any], label_names: Optional[list[str]] = None
+    ) -> "LabelledRows":
+        """Makes rows of texts and labels in memory. Labels mean what they mean in a file.
+
+        Args:
+            texts: The texts.
+            labels: For each text its label: a name, a whole number or a bool.
+            label_names: Names of the labels in the order of their ids; by default all of `labels`, sorted.
+
+        Raises:
+            ValueError: The lists differ in length, a text is empty or no string, a label is missing or not one of
+                `label_names`, or all labels are the same.
+        """
+        if len(texts) != len(labels):
+            raise ValueError(f"There are {len(texts):,} texts and {len(labels):,} labels: give each text one label.")
+        chunk = Chunk.from_values(("texts", "index"), range(len(texts)), texts, labels, LabelFormat())
+        counts = LabelCounts()
+        counts.add("labels", chunk.label_format, chunk.labels)
+        names = label_names or ([] if chunk.rows.bad_rows else counts.infer_names())
+        rows = chunk.encode(names)
+        if rows.bad_rows:
+            raise BadRowsError(rows.bad_rows, "Fix or remove these texts and labels.")
+        return rows
+
     def extend(self, other: "LabelledRows") -> None:
-        """Adds the rows of another, and what it left out."""
+        """Adds the rows of another, and what it skipped."""
         self.columns = other.columns or self.columns
+        self.label_names = other.label_names or self.label_names
         self.sources += [source for source in other.sources if source not in self.sources]
         ids = [self.sources.index(source) for source in other.sources]
         self.source_ids.extend(ids[source_id] for source_id in other.source_ids)
@@ -62,42 +96,155 @@ class LabelledRows:
         self.bad_rows += other.bad_rows
 
     def select(self, indices: Iterable[int]) -> "LabelledRows":
-        """The rows at `indices`, in that order."""
+        """Returns the rows at `indices`, in that order."""
         indices = list(indices)
         return LabelledRows(
             columns=self.columns,
             texts=[self.texts[index] for index in indices],
             labels=[self.labels[index] for index in indices],
+            label_names=self.label_names,
             sources=self.sources,
             source_ids=array("i", (self.source_ids[index] for index in indices)),
             numbers=array("q", (self.numbers[index] for index in indices)),
         )
 
 
+@dataclass
+class Chunk:
+    """Rows whose labels have no ids yet.
+
+    Attributes:
+        rows: Texts and places; `labels` is empty.
+        labels: For each text the name of its label, as `spell_label` writes it.
+        label_format: How the file writes its labels.
+    """
+
+    rows: LabelledRows
+    labels: list[str]
+    label_format: LabelFormat
+
+    @classmethod
+    def from_values(
+        cls,
+        place: tuple[str, str],
+        numbers: Iterable[int],
+        texts: Iterable[Any],
+        labels: Iterable[Any],
+        label_format: LabelFormat,
+    ) -> "Chunk":
+        """Checks texts and labels; what can't be used becomes a bad row.
+
+        Args:
+            place: The source, and the unit that `numbers` count.
+            numbers: For each row, its number.
+            texts: For each row, its text.
+            labels: For each row, its label.
+            label_format: How the source writes its labels.
+        """
+        rows = LabelledRows(sources=[place])
+        names: list[str] = []
+        for number, text, value in zip(numbers, texts, labels):
+            problem = "no text" if not isinstance(text, str) or not text.strip() else ""
+            try:
+                label = _spell_label(value)
+            except (TypeError, ValueError):  # a list or an object
+                label, problem = "", problem or f"label {shorten(value)} is not a name or a number"
+            if problem or label is None or (label == "-1" and label_format.class_names):
+                rows.bad_rows.append(BadRow(*place, number, problem or "no label"))
+                continue
+            rows.texts.append(text)
+            rows.numbers.append(number)
+            names.append(label)
+        rows.source_ids = array("i", bytes(4 * len(names)))
+        return cls(rows, names, label_format)
+
+    def encode(self, names: list[str]) -> LabelledRows:
+        """Returns the rows with the ids of their labels among `names`, without neutral rows. Other labels are bad."""
+        known = self.label_format.label_ids(names)
+        ids = {label: known.get(label_key(label), UNKNOWN) for label in set(self.labels)}
+        rows = replace(self.rows, labels=[ids[label] for label in self.labels], label_names=names)
+        if not {NEUTRAL, UNKNOWN}.intersection(ids.values()):
+            return rows
+        bad_rows = list(self.rows.bad_rows)
+        for number, label in zip(self.rows.numbers, self.labels):
+            if ids[label] == UNKNOWN:
+                problem = f"label {shorten(label)} is not one of {list_names(list(known))}"
+                bad_rows.append(BadRow(*self.rows.sources[0], number, problem))
+        neutral = rows.labels.count(NEUTRAL)
+        rows = rows.select(index for index, label in enumerate(rows.labels) if label >= 0)
+        rows.neutral = neutral
+        rows.bad_rows = sorted(bad_rows, key=lambda bad_row: bad_row.number)
+        return rows
+
+
 def load_rows(args: DataArguments) -> LabelledRows:
     """Reads the source that `args` names.
 
     Returns:
-        The rows that can be used, in the order of the source; with `max_rows`, so many of them drawn by `split_seed`.
+        The rows that can be used, in the order of the source; with `max_rows`, a random subset of that size.
 
     Raises:
         BadRowsError: Rows can't be used and `skip_bad_rows` is off.
         ConnectionError: The data set on the Hub can't be reached.
         FileNotFoundError: A data file is missing.
-        ValueError: A file is not what its suffix says, has no such column, or mixes label schemes.
+        ValueError: A file is not what its suffix says, a column is missing, or it is unclear what the labels mean.
     """
-    rows = LabelledRows()
-    for chunk in read_rows(args):
-        rows.extend(chunk)
-    report_left_out(rows, args)
+    return load_splits(replace(args, validation_files=None, test_files=None))["train"]
+
+
+def load_splits(args: DataArguments) -> dict[str, LabelledRows]:
+    """Reads the source as `train`, and the splits that have files of their own as `validation` and `test`. All of them
+    count to find the names of the labels.
+
+    Raises:
+        What `load_rows` raises.
+    """
+    counts = LabelCounts()
+    chunks = {name: list(read_chunks(args, files, counts)) for name, files in split_files(args).items()}
+    bad_rows = [bad_row for split in chunks.values() for chunk in split for bad_row in chunk.rows.bad_rows]
+    names = resolve_label_names(args, counts, bad_rows)
+    splits = {}
+    for name, waiting in chunks.items():
+        rows = LabelledRows(label_names=names)
+        waiting.reverse()
+        while waiting:  # frees each chunk
+            rows.extend(waiting.pop().encode(names))
+        report_skipped(rows, args, name)
+        splits[name] = rows
+    rows = splits["train"]
     if args.max_rows is not None and args.max_rows < len(rows):
         drawn = rows.select(np.random.default_rng(args.split_seed).permutation(len(rows))[: args.max_rows])
-        return replace(drawn, neutral=rows.neutral, bad_rows=rows.bad_rows)
-    return rows
+        splits["train"] = replace(drawn, neutral=rows.neutral, bad_rows=rows.bad_rows)
+    return splits
 
 
-def report_left_out(rows: LabelledRows, args: DataArguments) -> None:
-    """Logs what was left out of the rows.
+def resolve_label_names(args: DataArguments, counts: LabelCounts, bad_rows: list[BadRow]) -> list[str]:
+    """Returns the names of the labels: those of `args`, else those of the data.
+
+    Args:
+        args: The options.
+        counts: The labels of the whole source.
+        bad_rows: Rows that can't be used.
+
+    Raises:
+        BadRowsError: It is unclear what the labels mean, which bad rows may be the reason for.
+        ValueError: It is unclear what the labels mean.
+    """
+    try:
+        if not counts and args.label_names is None:
+            raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
+        names = args.label_names or counts.infer_names()
+        counts.check_sentiment140(names)
+        args.check_label_names(names)
+    except ValueError as error:
+        if bad_rows and not args.skip_bad_rows:
+            raise BadRowsError(bad_rows) from error
+        raise
+    return names
+
+
+def report_skipped(rows: LabelledRows, args: DataArguments, split: str = "train") -> None:
+    """Logs which rows were skipped.
 
     Raises:
         BadRowsError: Rows can't be used and `skip_bad_rows` is off.
@@ -107,112 +254,166 @@ def report_left_out(rows: LabelledRows, args: DataArguments) -> None:
         raise BadRowsError(rows.bad_rows)
     if rows.bad_rows:
         listed = "\n".join(f"  {bad_row}" for bad_row in rows.bad_rows)
-        logger.warning("Left out %d rows that can't be used:\n%s", len(rows.bad_rows), listed)
+        logger.warning("Skipped %d rows that can't be used:\n%s", len(rows.bad_rows), listed)
     if rows.neutral:
-        logger.info("Left out %d neutral rows.", rows.neutral)
+        logger.info("Skipped %d neutral rows.", rows.neutral)
     if not rows.texts:
-        raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
+        source = args.data_files or args.dataset_name if split == "train" else getattr(args, f"{split}_files")
+        raise ValueError(f"{source}: no row with text and label.")
 
 
-def source_files(args: DataArguments) -> list[str]:
-    """The files to read, patterns such as `tweets/*.parquet` replaced by what they match; none for a set on the Hub.
+def split_files(args: DataArguments) -> dict[str, Optional[list[str]]]:
+    """The files to read for `train`, `validation` and `test`; None for a set on the Hub. A split without files of its
+    own is missing.
+
+    Raises:
+        FileNotFoundError: A pattern matches nothing.
+    """
+    files: dict[str, Optional[list[str]]] = {"train": source_files(args)}
+    for split, patterns in (("validation", args.validation_files), ("test", args.test_files)):
+        if patterns:
+            files[split] = expand_patterns(patterns)
+    return files
+
+
+def source_files(args: DataArguments) -> Optional[list[str]]:
+    """The files of the source, patterns such as `tweets/*.parquet` replaced by what they match; None for a set on the
+    Hub.
 
     Raises:
         FileNotFoundError: A pattern matches nothing.
     """
     if args.data_files is None:
-        return [str(SAMPLE_FILE)] if args.dataset_name == SAMPLE else []
+        return [str(SAMPLE_FILE)] if args.dataset_name == SAMPLE else None
+    return expand_patterns(args.data_files)
+
+
+def expand_patterns(names: Iterable[str]) -> list[str]:
+    """Replaces patterns of files by the files that they match.
+
+    Raises:
+        FileNotFoundError: A pattern matches nothing.
+    """
     files = []
-    for name in args.data_files:
+    for name in names:
         is_pattern = glob.has_magic(name) and not Path(name).exists()
         matches = sorted(glob.glob(name, recursive=True)) if is_pattern else [name]  # noqa: PTH207  absolute ones too
         if not matches:
-            raise FileNotFoundError(f"{name}: no file has such a name.")
+            raise FileNotFoundError(f"{name}: no file matches this pattern.")
         files += matches
     return files
 
 
-def read_rows(args: DataArguments, files: Optional[list[str]] = None) -> Iterator[LabelledRows]:
-    """Yields the rows of `files`, by default all of the source, some thousand at a time, in constant memory but for
-    data sets on the Hub without `streaming`.
+def check_source(args: DataArguments) -> None:
+    """Looks at the first rows of each file, to find what would stop the reading before anything else is loaded. A set
+    on the Hub is not checked.
+
+    Raises:
+        What `load_rows` raises.
+    """
+    counts = LabelCounts()
+    chunks: list[Chunk] = []
+    is_whole = True
+    for files in split_files(args).values():
+        if files is None:
+            return
+        for file in files:
+            found = list(islice(_read_file(Path(file), args), 2))
+            is_whole &= len(found) < 2
+            chunks += found[:1]
+    for chunk in chunks:
+        counts.add(chunk.rows.sources[0][0], chunk.label_format, chunk.labels)
+    for file in expand_patterns(args.held_out_files or []):
+        for batch in islice(read_batches(Path(file), lambda bad_row: None), 1):
+            find_text_column(file, batch.table.column_names, args.text_column)
+    if not is_whole and args.label_names is None:
+        return
+    names = resolve_label_names(args, counts, [bad_row for chunk in chunks for bad_row in chunk.rows.bad_rows])
+    bad_rows = [bad_row for chunk in chunks for bad_row in chunk.encode(names).bad_rows]
+    if bad_rows and not args.skip_bad_rows:
+        raise BadRowsError(bad_rows)
+
+
+def read_rows(args: DataArguments, label_names: list[str], files: Optional[list[str]] = None) -> Iterator[LabelledRows]:
+    """Yields the rows of `files`, by default all of the source, in chunks. Memory is constant but for data sets on the
+    Hub without `streaming`.
 
     Raises:
         What `load_rows` raises, but for `BadRowsError`: chunks hold the bad rows.
     """
-    files = source_files(args) if files is None else files
-    for file in files:
-        yield from _read_file(Path(file), args)
-    if not files:
-        yield from _read_hub_dataset(args)
+    for chunk in read_chunks(args, source_files(args) if files is None else files):
+        yield chunk.encode(label_names)
 
 
-def _read_file(path: Path, args: DataArguments) -> Iterator[LabelledRows]:
-    labels_seen: Counter[str] = Counter()
+def read_chunks(
+    args: DataArguments, files: Optional[list[str]], counts: Optional[LabelCounts] = None
+) -> Iterator[Chunk]:
+    """Yields the rows of `files`, or of the set on the Hub, with labels that have no ids yet; adds the labels to
+    `counts`."""
+    for file in files or []:
+        yield from _count(_read_file(Path(file), args), args, counts)
+    if files is None:
+        yield from _count(_read_hub_dataset(args), args, counts)
+
+
+def _count(chunks: Iterator[Chunk], args: DataArguments, counts: Optional[LabelCounts]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        if counts is not None:
+            counts.add(chunk.rows.sources[0][0], chunk.label_format, chunk.labels)
+            if args.label_names is None:
+                counts.check_number()
+        yield chunk
+
+
+def _read_file(path: Path, args: DataArguments) -> Iterator[Chunk]:
     bad_rows: list[BadRow] = []
+    is_sample = path.exists() and path.samefile(SAMPLE_FILE)
+    chunk: Optional[Chunk] = None
     for batch in read_batches(path, bad_rows.append):
-        text_column, label_column = find_columns(str(path), batch.table.column_names, args)
-        numbered = zip(
-            batch.numbers, *(column_values(str(path), batch.table, name) for name in (text_column, label_column))
-        )
-        chunk = _labelled(numbered, (str(path), batch.unit), labels_seen, args)
-        chunk.columns = batch.table.column_names
-        chunk.bad_rows += bad_rows
+        chunk = _to_chunk(str(path), batch, args, is_sentiment140=is_sample)
+        chunk.rows.bad_rows = sorted([*chunk.rows.bad_rows, *bad_rows], key=lambda bad_row: bad_row.number)
         bad_rows.clear()
         yield chunk
-    yield LabelledRows(bad_rows=bad_rows)
-    check_scheme(str(path), labels_seen, args.label_names)
+    if bad_rows:  # after the last row that can be read
+        label_format = chunk.label_format if chunk else LabelFormat(is_sample)
+        yield Chunk(LabelledRows(sources=[(str(path), bad_rows[0].unit)], bad_rows=bad_rows), [], label_format)
 
 
-def _read_hub_dataset(args: DataArguments) -> Iterator[LabelledRows]:
-    revision = args.dataset_revision or (HUB_REVISION if args.dataset_name == HUB_DATASET else None)
+def _read_hub_dataset(args: DataArguments) -> Iterator[Chunk]:
     from datasets import load_dataset
 
+    revision = args.dataset_revision or (HUB_REVISION if args.dataset_name == HUB_DATASET else None)
     try:
         dataset = load_dataset(args.dataset_name, revision=revision, split=args.dataset_split, streaming=args.streaming)
     except ConnectionError as error:
         raise ConnectionError(
-            f"The data set {args.dataset_name} can't be reached on the Hub ({type(error).__name__}: {error}). Two ways "
-            "on: give local files with --data_files FILE, or train on the embedded sample with "
-            "--config configs/quickstart.yaml."
+            f"The data set {args.dataset_name} can't be reached on the Hub ({type(error).__name__}: {error}). Give "
+            "local files with --data_files FILE, or train on the embedded sample with --config quickstart."
         ) from error
-    labels_seen: Counter[str] = Counter()
+    features = dataset.features or {}
     start = 1
-    for batch in dataset.iter(BATCH_SIZE):
-        text_column, label_column = find_columns(args.dataset_name, list(batch), args)
-        numbered = zip(range(start, sys.maxsize), batch[text_column], batch[label_column])
-        chunk = _labelled(numbered, (args.dataset_name, "row"), labels_seen, args)
-        chunk.columns = list(batch)
-        yield chunk
-        start += len(batch[text_column])
-    check_scheme(args.dataset_name, labels_seen, args.label_names)
+    for table in dataset.with_format("arrow").iter(BATCH_SIZE):
+        batch = Batch(table, "row", list(range(start, start + len(table))))
+        yield _to_chunk(args.dataset_name, batch, args, args.dataset_name == HUB_DATASET, features)
+        start += len(table)
 
 
-def _labelled(
-    numbered: Iterable[tuple[int, Any, Any]], place: tuple[str, str], labels_seen: Counter[str], args: DataArguments
-) -> LabelledRows:
-    known = label_ids(args.label_names)
-    rows = LabelledRows(sources=[place])
-    for number, text, label in numbered:
-        key = label_key(label)
-        label_id = known.get(key)
-        if not isinstance(text, str) or not text.strip():
-            rows.bad_rows.append(BadRow(*place, number, f"no text in field {args.text_column!r}"))
-        elif label is None or label != label:  # a number that is none differs from itself
-            rows.bad_rows.append(BadRow(*place, number, "there is no label"))
-        elif label_id is None:
-            rows.bad_rows.append(BadRow(*place, number, f"label {shorten(label)} is not one of {', '.join(known)}"))
-        else:
-            labels_seen[key] += 1
-            if label_id == NEUTRAL:
-                rows.neutral += 1
-            else:
-                rows.texts.append(text)
-                rows.labels.append(label_id)
-                rows.source_ids.append(0)
-                rows.numbers.append(number)
-    return rows
+def _to_chunk(
+    source: str, batch: Batch, args: DataArguments, is_sentiment140: bool, features: Mapping[str, Any] = {}
+) -> Chunk:
+    columns = batch.table.column_names
+    text_column, label_column = find_columns(source, columns, args.text_column, args.label_column)
+    class_names = getattr(features.get(label_column), "names", None)
+    class_names = class_names or find_class_names(batch.table.schema, label_column)
+    label_format = LabelFormat.from_columns(columns, label_column, class_names)
+    if is_sentiment140:
+        label_format = replace(label_format, is_sentiment140=True)
+    texts, labels = (column_values(source, batch.table, name) for name in (text_column, label_column))
+    chunk = Chunk.from_values((source, batch.unit), batch.numbers, texts, labels, label_format)
+    chunk.rows.columns = columns
+    return chunk
 
 
 def training_texts(rows: LabelledRows, args: DataArguments) -> list[str]:
-    """The texts of the training part as they are learned from."""
+    """Returns the texts of training rows, with emoticons where `emoticon_prob` asks for them."""
     return restore_emoticons(rows.texts, rows.labels, args.emoticon_prob) if args.emoticon_prob else rows.texts

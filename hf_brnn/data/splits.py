@@ -1,69 +1,90 @@
-"""Which rows are for training, validation and test."""
+"""Splits rows into train, validation and test. Duplicate texts never cross splits."""
 
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
 from .arguments import DataArguments
-from .columns import find_column
+from .columns import find_text_column
 from .files import BadRow, BadRowsError, column_values, read_batches
-from .rows import LabelledRows
+from .rows import LabelledRows, expand_patterns
 from .text import text_key
 
 logger = logging.getLogger(__name__)
 
 
-def split_rows(rows: LabelledRows, args: DataArguments) -> dict[str, LabelledRows]:
-    """Splits rows into train, validation and test by `split_seed`; a text stands in one of them only.
+def split_rows(
+    rows: LabelledRows, args: DataArguments, published: Optional[Mapping[str, LabelledRows]] = None
+) -> dict[str, LabelledRows]:
+    """Draws validation and test rows by `split_seed`; the others are for training.
 
-    With `test_size=0.33, split_seed=42` the test part is that of scikit-learn's
-    `train_test_split(rows, test_size=0.33, random_state=42)`. A text of a later part (or of `held_out_files`) is purged
-    from the earlier ones, and the number of purged rows is logged.
+    With `test_size=0.33, split_seed=42` the test split is that of scikit-learn's
+    `train_test_split(rows, test_size=0.33, random_state=42)`. A text that occurs in a later split or in
+    `held_out_files` is purged from the earlier ones; the number of purged rows is logged.
+
+    Args:
+        rows: The rows to split.
+        args: Sizes, seed and `held_out_files`.
+        published: `validation` and `test` as they are published: they stay whole, and no rows are drawn for them.
 
     Returns:
-        The parts that hold a row, by name.
+        The splits that are not empty, by name.
 
     Raises:
         ValueError: No row is left to train on.
     """
-    from sklearn.model_selection import train_test_split
-
-    parts = {"train": np.arange(len(rows)), "validation": np.arange(0), "test": np.arange(0)}
+    published = {name: split for name, split in (published or {}).items() if name != "train"}
+    train = np.arange(len(rows))
+    drawn: dict[str, np.ndarray] = {}
     for name in ("test", "validation"):
         size = getattr(args, f"{name}_size")
-        size = int(size) if size > 1 else size
-        if (math.ceil(size * len(parts["train"])) if size < 1 else size) >= len(parts["train"]):
-            raise ValueError(f"{name}_size is {size}, but only {len(parts['train'])} rows are left to draw from.")
-        if size:
-            parts["train"], parts[name] = train_test_split(parts["train"], test_size=size, random_state=args.split_seed)
+        if name not in published and size:
+            count = int(size) if size > 1 else math.ceil(size * len(train))
+            if count >= len(train):
+                raise ValueError(
+                    f"{name}_size is {int(size) if size > 1 else size}, but only {len(train)} rows are left to draw "
+                    f"from. Lower --{name}_size, or add rows."
+                )
+            train, drawn[name] = draw_rows(train, count, args.split_seed)
+    drawn["train"] = train
+    splits = dict(published)
     keys = [text_key(text) for text in rows.texts]
-    kept_apart = read_held_out_keys(args)
-    splits: dict[str, LabelledRows] = {}
-    for name in ("test", "validation", "train"):
-        kept = [index for index in parts[name].tolist() if keys[index] not in kept_apart]
-        if len(kept) < len(parts[name]):
-            logger.info("Purged %d rows of %s whose text is held out elsewhere.", len(parts[name]) - len(kept), name)
-        kept_apart |= {keys[index] for index in kept}
+    seen = read_held_out_keys(args).union(*(map(text_key, split.texts) for split in published.values()))
+    for name, indices in drawn.items():
+        kept = [index for index in indices.tolist() if keys[index] not in seen]
+        if len(kept) < len(indices):
+            logger.info("Purged %d rows of %s: their texts occur in another split.", len(indices) - len(kept), name)
+        seen |= {keys[index] for index in kept}
         if kept:
             splits[name] = rows.select(kept)
     if "train" not in splits:
-        raise ValueError(f"No row of {len(rows)} is left to train on: lower validation_size and test_size.")
+        raise ValueError(
+            f"No row of {len(rows)} is left to train on: lower --validation_size and --test_size, or add rows."
+        )
     return splits
 
 
+def draw_rows(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows that are left and `count` that are drawn, as scikit-learn's `train_test_split` draws them."""
+    order = np.random.RandomState(seed).permutation(len(rows))
+    return rows[order[count:]], rows[order[:count]]
+
+
 def read_held_out_keys(args: DataArguments) -> set[str]:
-    """The `text_key` of all texts of `held_out_files`.
+    """Returns the `text_key` of all texts of `held_out_files`.
 
     Raises:
         BadRowsError: Rows can't be read and `skip_bad_rows` is off.
     """
     keys: set[str] = set()
     bad_rows: list[BadRow] = []
-    for file in args.held_out_files or []:
+    for file in expand_patterns(args.held_out_files or []):
         for batch in read_batches(Path(file), bad_rows.append):
-            text_column = find_column(file, batch.table.column_names, (args.text_column,), "--text_column")
+            text_column = find_text_column(file, batch.table.column_names, args.text_column)
             keys |= {text_key(text) for text in column_values(file, batch.table, text_column) if isinstance(text, str)}
     if bad_rows and not args.skip_bad_rows:
         raise BadRowsError(bad_rows)

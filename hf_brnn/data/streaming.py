@@ -1,4 +1,4 @@
-"""Training rows that are read anew in each epoch, so that memory holds a part of them at a time."""
+"""Training rows that are read again in each epoch, so that memory holds only a part of them."""
 
 import hashlib
 import json
@@ -14,160 +14,210 @@ from tokenizers import Tokenizer
 
 from .arguments import DataArguments
 from .dataset import LengthBatchSampler, tokenize
-from .rows import LabelledRows, read_rows, report_left_out, source_files, training_texts
+from .files import BadRow
+from .labels import LabelCounts
+from .rows import (
+    LabelledRows,
+    read_chunks,
+    read_rows,
+    report_skipped,
+    resolve_label_names,
+    source_files,
+    split_files,
+    training_texts,
+)
 from .splits import read_held_out_keys
 from .text import text_key
+
+EVAL_SPLITS = ("validation", "test")
+EXCLUDED = "excluded"
 
 
 @dataclass
 class SplitThresholds:
-    """What a pass over the source must have found before its rows can be dealt.
+    """What must be known of a stream before its rows can be assigned to splits and processes.
 
     Attributes:
-        test_limit: Share of the checksums that belongs to the test part.
-        validation_limit: The same for test and validation part together.
+        label_names: Names of the labels.
+        test_limit: A text is for testing if its hash, a number in [0, 1), is below this limit.
+        validation_limit: Else it is for validation if its hash is below this limit.
         train_rows: For each process, its number of training rows.
     """
 
+    label_names: list[str]
     test_limit: float
     validation_limit: float
     train_rows: list[int] = field(default_factory=list)
 
     @classmethod
-    def from_sizes(cls, args: DataArguments) -> "SplitThresholds":
-        """Counts the rows if a size of `args` is a number of them; the part then has about so many.
+    def from_args(cls, args: DataArguments) -> "SplitThresholds":
+        """Finds the names of the labels and turns the sizes of the splits into thresholds. A split whose size is a
+        number of rows gets about that many. Reads the source if names or sizes depend on it.
 
         Raises:
-            ValueError: Nothing is left to train on.
+            ValueError: It is unclear what the labels mean, or no row is left to train on.
         """
-        sizes = [args.test_size, args.validation_size]
-        if max(sizes) > 1:
-            rows = sum(map(len, read_rows(args)))
-            # Where there is none, the pass that follows says what is wrong with the rows.
+        files = split_files(args)
+        sizes = [0.0 if name in files else getattr(args, f"{name}_size") for name in ("test", "validation")]
+        names = args.label_names
+        if names is None or max(sizes) > 1:
+            names, rows = _count_labels(args, files)
+            # With no row at all, the scan that follows says what is wrong with the rows.
             sizes = [size / rows if size > 1 else size for size in sizes] if rows else [0, 0]
         if sum(sizes) >= 1:
-            raise ValueError("No row is left to train on: lower validation_size and test_size.")
-        return cls(sizes[0], sum(sizes))
+            raise ValueError("No row is left to train on: lower --validation_size and --test_size.")
+        return cls(names, sizes[0], sum(sizes))
 
     def save(self, path: Path) -> None:
+        """Writes a json file."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "SplitThresholds":
+        """Reads what `save` writes."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
+def _count_labels(args: DataArguments, files: dict[str, Optional[list[str]]]) -> tuple[list[str], int]:
+    """Returns the names of the labels and the number of rows to split."""
+    counts, train_counts = LabelCounts(), LabelCounts()
+    bad_rows: list[BadRow] = []
+    for split in files:
+        for chunk in read_chunks(args, files[split], counts):
+            bad_rows += chunk.rows.bad_rows
+            if split == "train":
+                train_counts.add("", chunk.label_format, chunk.labels)
+    names = resolve_label_names(args, counts, bad_rows)
+    return names, train_counts.count_rows(names)
+
+
 class StreamSplits:
-    """Deals rows to train, validation and test by a checksum of their texts, so that a text is in one of them only.
+    """Assigns rows to splits by a hash of their texts, so that duplicates never cross splits.
 
     Args:
-        plan: The limits of the parts.
-        args: Seed of the checksums, and the files whose texts no part may hold.
+        thresholds: The limits of the splits.
+        args: The source, the seed of the hash, and the files whose texts no split may hold.
     """
 
-    def __init__(self, plan: SplitThresholds, args: DataArguments) -> None:
-        self.plan = plan
+    def __init__(self, thresholds: SplitThresholds, args: DataArguments) -> None:
+        self.thresholds = thresholds
         self.seed = args.split_seed
-        self.held_out = read_held_out_keys(args)
+        self.published: dict[str, LabelledRows] = {}
+        self.excluded = read_held_out_keys(args)
+        for name, files in split_files(args).items():
+            if name != "train":
+                rows = self.published[name] = LabelledRows(label_names=thresholds.label_names)
+                for chunk in read_rows(args, thresholds.label_names, files):
+                    rows.extend(chunk)
+                self.excluded |= set(map(text_key, rows.texts))
 
-    def part_of(self, text: str) -> Optional[str]:
-        """`train`, `validation` or `test`, or None for a text that is held out."""
+    def split_of(self, text: str) -> str:
+        """Returns `train`, `validation` or `test`, or `EXCLUDED` for a text that no split may hold."""
         key = text_key(text)
-        if key in self.held_out:
-            return None
-        # Not the checksum that emoticons are restored by: a part would have all of them or none.
+        if key in self.excluded:
+            return EXCLUDED
+        # Another hash than that of emoticons: else all texts of a split would have one, or none.
         digest = hashlib.blake2b(f"{self.seed} {key}".encode(), digest_size=8).digest()
-        share = int.from_bytes(digest, "big") / 2**64
-        if share < self.plan.test_limit:
+        place = int.from_bytes(digest, "big") / 2**64
+        if place < self.thresholds.test_limit:
             return "test"
-        return "validation" if share < self.plan.validation_limit else "train"
+        return "validation" if place < self.thresholds.validation_limit else "train"
 
 
 def shard_rows(
-    args: DataArguments, processes: int, order: Optional[Iterable[int]] = None
+    args: DataArguments, label_names: list[str], processes: int, order: Optional[Iterable[int]] = None
 ) -> Iterator[tuple[LabelledRows, np.ndarray]]:
-    """Yields the rows of the source chunk by chunk, each with the processes that its rows go to. These take turns
-    within a file, and one after the other begins a file, so that neither blank lines nor small files leave one of them
-    without rows.
+    """Yields the rows of the source in chunks, each with the index of the process that reads each row.
+
+    Processes take turns row by row within a file, and file by file in starting one: all get equal shares, whatever
+    rows are blank and however small the files are.
 
     Args:
         args: The source.
-        processes: Their number.
+        label_names: Names of the labels.
+        processes: Number of processes.
         order: Order of the files; by default, that of `args`.
     """
     files = source_files(args)
-    places = range(len(files)) if order is None else order
-    for place, source in [(place, [files[place]]) for place in places] or [(0, [])]:
-        start = place
-        for chunk in read_rows(args, source):
+    shards: list[tuple[int, Optional[list[str]]]] = [(0, None)]  # the set on the Hub
+    if files is not None:
+        shards = [(index, [files[index]]) for index in (range(len(files)) if order is None else order)]
+    for start, shard in shards:
+        for chunk in read_rows(args, label_names, shard):
             yield chunk, np.arange(start, start + len(chunk)) % processes
             start += len(chunk)
 
 
-class FirstPass:
-    """The pass over the source that the tokenizer is trained in, and what it finds on the way.
+@dataclass
+class SourceScan:
+    """What `scan_source` finds.
 
     Attributes:
-        rows: The first rows of the source, and what was left out of all of them.
-        held_out: The validation and the test part, which are held in memory.
-        sizes: Number of rows by part.
-        classes: Number of rows by class id.
         train_rows: For each process, its number of training rows.
+        rows: The first rows of the source, and what was skipped of all of them.
+        eval_splits: The validation and the test split.
+        labels: Number of rows of each label id.
     """
 
-    def __init__(self, args: DataArguments, splits: StreamSplits, processes: int) -> None:
-        self.args = args
-        self.splits = splits
-        self.rows = LabelledRows()
-        self.held_out = {"validation": LabelledRows(), "test": LabelledRows()}
-        self.sizes: Counter[str] = Counter()
-        self.classes: Counter[int] = Counter()
-        self.train_rows = np.zeros(processes, dtype=np.int64)
+    train_rows: np.ndarray
+    rows: LabelledRows = field(default_factory=LabelledRows)
+    eval_splits: dict[str, LabelledRows] = field(default_factory=dict)
+    labels: Counter[int] = field(default_factory=Counter)
 
-    def train_texts(self) -> Iterator[str]:
-        """Yields the texts of the training part.
+    @property
+    def sizes(self) -> Counter[str]:
+        """Number of rows of each split."""
+        return Counter({name: len(rows) for name, rows in self.eval_splits.items()} | {"train": self.train_rows.sum()})
 
-        Raises:
-            What `load_rows` raises.
-            ValueError: No row is left to train on.
-        """
-        for chunk, processes in shard_rows(self.args, len(self.train_rows)):
-            by_part: dict[Optional[str], list[int]] = {"train": []}
-            for index, text in enumerate(chunk.texts):
-                by_part.setdefault(self.splits.part_of(text), []).append(index)
-            train = by_part.pop("train")
-            by_part.pop(None, None)
-            for name, indices in by_part.items():
-                self.held_out[name].extend(chunk.select(indices))  # type: ignore[index]
-            self.train_rows += np.bincount(processes[train], minlength=len(self.train_rows))
-            self.classes.update(chunk.labels)
-            self.rows.extend(
-                chunk if not self.rows else replace(chunk.select([]), bad_rows=chunk.bad_rows, neutral=chunk.neutral)
-            )
-            yield from training_texts(chunk.select(train), self.args)
-        report_left_out(self.rows, self.args)
-        self.sizes = Counter({name: len(part) for name, part in self.held_out.items()})
-        self.sizes["train"] = int(self.train_rows.sum())
-        if not self.train_rows.all():
-            raise ValueError("No row is left to train on: lower validation_size and test_size.")
+
+def scan_source(args: DataArguments, splits: StreamSplits, scan: SourceScan) -> Iterator[str]:
+    """Yields the texts of the training split and fills `scan` on the way, in one pass over the source.
+
+    Raises:
+        What `load_rows` raises.
+        ValueError: No row is left to train on.
+    """
+    processes = len(scan.train_rows)
+    scan.eval_splits = {name: splits.published.get(name, LabelledRows()) for name in EVAL_SPLITS}
+    for name, rows in splits.published.items():
+        report_skipped(rows, args, name)
+    for chunk, owners in shard_rows(args, splits.thresholds.label_names, processes):
+        by_split: dict[str, list[int]] = {"train": [], "validation": [], "test": [], EXCLUDED: []}
+        for index, text in enumerate(chunk.texts):
+            by_split[splits.split_of(text)].append(index)
+        train = by_split["train"]
+        for name in EVAL_SPLITS:
+            scan.eval_splits[name].extend(chunk.select(by_split[name]))
+        scan.train_rows += np.bincount(owners[train], minlength=processes)
+        scan.labels.update(chunk.labels)
+        scan.rows.extend(
+            chunk if not scan.rows else replace(chunk.select([]), bad_rows=chunk.bad_rows, neutral=chunk.neutral)
+        )
+        yield from training_texts(chunk.select(train), args)
+    report_skipped(scan.rows, args)
+    if not scan.train_rows.all():
+        raise ValueError(
+            f"No row is left to train on for {int((scan.train_rows == 0).sum())} of {processes} processes: lower "
+            "--validation_size and --test_size, or add rows."
+        )
 
 
 class StreamedTexts:
-    """The training part of a stream, for the loader of a `Trainer`: batches are asked for by their place in an epoch,
-    and the stream is read as far as that place.
+    """The training split of a stream, as a data set for the loader of a `Trainer`.
 
-    A process keeps the rows that `shard_rows` gives it. It holds `shuffle_buffer_size` of them at a time and batches
-    them as `LengthBatchSampler` does; the files come in random order. Where a process has fewer rows than another,
-    its last batches are filled with texts that no loss counts.
+    Batches are addressed by epoch and step, and the stream is read as far as that step; a resumed training continues
+    with the same batches. A process keeps the rows that `shard_rows` gives it. It holds `shuffle_buffer_size` of them
+    at a time and batches them as `LengthBatchSampler` does; the files come in random order. If a process has fewer rows
+    than another, its last batches are filled up with rows that the loss ignores.
 
     Args:
         args: The source.
-        splits: Say which rows are for training.
+        splits: Assigns rows to splits.
         tokenizer: Turns texts to ids.
-        pad_token_id: Id that fills a batch's shorter rows.
-        process_index: Which process this is.
-        batch_size: Rows of a batch of one process.
-        seed: Of the order.
+        pad_token_id: Id of the padding token.
+        process_index: Index of this process.
+        batch_size: Number of rows per batch and process.
+        seed: Seed of the order.
     """
 
     def __init__(
@@ -185,28 +235,28 @@ class StreamedTexts:
         self.tokenizer = tokenizer
         self.pad_token_id = pad_token_id
         self.process_index = process_index
-        self.processes = len(splits.plan.train_rows)
+        self.processes = len(splits.thresholds.train_rows)
         self.batch_size = batch_size
         self.seed = seed
-        self.steps = math.ceil(max(splits.plan.train_rows) / batch_size)
+        self.steps = math.ceil(max(splits.thresholds.train_rows) / batch_size)
         self.buffer_size = max(args.shuffle_buffer_size // batch_size, 1) * batch_size
         self._blocks: Iterator[LabelledRows] = iter(())
         self._block = LabelledRows()
         self._place = (-1, -1)
 
     def __len__(self) -> int:
-        """Number of rows that all processes read in an epoch; of several processes, with what fills their batches."""
-        rows = self.splits.plan.train_rows
+        """Number of rows that all processes read in an epoch; with several processes, fillers of batches included."""
+        rows = self.splits.thresholds.train_rows
         return rows[0] if self.processes == 1 else self.steps * self.batch_size * self.processes
 
     def __getitems__(self, addresses: list[int]) -> dict[str, np.ndarray]:
-        """The batch of this process in the step that the addresses of a `StreamSampler` belong to."""
+        """Returns the batch of this process in the step that the addresses of a `StreamSampler` belong to."""
         epoch, place = divmod(addresses[0], len(self))
         rows = self._rows_of_step(epoch, place // (self.batch_size * self.processes))
         return self._tokenized.batch(rows)
 
     def rows_of_batches(self, epoch: int, start: int, end: int) -> LabelledRows:
-        """What this process reads in its batches from `start` to `end` of an epoch."""
+        """Returns the rows that this process reads in its batches from `start` to `end` of an epoch."""
         read = LabelledRows()
         for step in range(start, min(end, self.steps)):
             rows = self._rows_of_step(epoch, step)
@@ -214,7 +264,7 @@ class StreamedTexts:
         return read
 
     def _rows_of_step(self, epoch: int, step: int) -> np.ndarray:
-        """Makes the block of the step the one at hand; returns its rows there, -1 for what fills the batch."""
+        """Reads the block that holds a step; returns the step's rows in the block, -1 for a filler."""
         number, step_in_block = divmod(step, self.buffer_size // self.batch_size)
         if self._place != (epoch, number):
             self._read_block(epoch, number)
@@ -242,19 +292,19 @@ class StreamedTexts:
             while len(waiting) >= self.buffer_size:
                 yield waiting.select(range(self.buffer_size))
                 waiting = waiting.select(range(self.buffer_size, len(waiting)))
-        while True:  # the last steps of other processes may be in a block of their own
+        while True:  # other processes may have one block more
             yield waiting
             waiting = LabelledRows()
 
     def _read_chunks(self, epoch: int) -> Iterator[LabelledRows]:
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(source_files(self.args)))
-        for chunk, processes in shard_rows(self.args, self.processes, order):
-            own = np.flatnonzero(processes == self.process_index).tolist()
-            yield chunk.select(index for index in own if self.splits.part_of(chunk.texts[index]) == "train")
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(source_files(self.args) or []))
+        for chunk, owners in shard_rows(self.args, self.splits.thresholds.label_names, self.processes, order):
+            own = np.flatnonzero(owners == self.process_index).tolist()
+            yield chunk.select(index for index in own if self.splits.split_of(chunk.texts[index]) == "train")
 
 
 class StreamSampler:
-    """The addresses of a `StreamedTexts` in their order: the epoch, times its length, plus the place in it."""
+    """Addresses of the rows of a `StreamedTexts`: the epoch times its length, plus the row's place in the epoch."""
 
     def __init__(self, length: int) -> None:
         self.length = length

@@ -8,32 +8,39 @@ import numpy as np
 from .arguments import DataArguments
 from .rows import LabelledRows
 
+SHOWN_ROWS = 5
+SHOWN_WIDTH = 80
+
 
 def describe(
     rows: LabelledRows, sizes: Mapping[str, int], classes: Counter[int], lengths: np.ndarray, args: DataArguments
 ) -> str:
-    """A summary for people.
+    """Returns a summary for people.
 
     Args:
-        rows: The first rows of the source, or all, and what was left out of all.
-        sizes: Number of rows by part.
-        classes: Number of rows by class id.
-        lengths: Numbers of tokens of the training part; with `streaming`, of `rows`.
-        args: Names of the classes, the length that texts are cut to.
+        rows: The rows of the source, or with `streaming` the first of them; and what was skipped of all.
+        sizes: Number of rows of each split.
+        classes: Number of rows of each label id.
+        lengths: Number of tokens of each training text; with `streaming`, of each text of `rows`.
+        args: The options.
     """
-    cut = int((lengths > args.max_length).sum())
-    parts = ", ".join(f"{name} {sizes[name]:,}" for name in ("train", "validation", "test") if sizes.get(name))
-    import pandas as pd
-
-    first = pd.DataFrame({"text": rows.texts[:5], "label": [args.label_names[label] for label in rows.labels[:5]]})
+    truncated = int((lengths > args.max_length).sum())
+    splits = ", ".join(f"{name} {sizes[name]:,}" for name in ("train", "validation", "test") if sizes.get(name))
     percentiles = ", ".join(f"{p}%: {np.percentile(lengths, p):.0f}" for p in (50, 95, 99))
+    names = [rows.label_names[label] for label in rows.labels[:SHOWN_ROWS]]
+    width = max(map(len, names), default=0)
     return "\n".join(
         (
             f"columns  {', '.join(rows.columns)}",
-            f"rows     {classes.total():,} ({parts}); left out: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
-            "classes  " + ", ".join(f"{name} {classes[index]:,}" for index, name in enumerate(args.label_names)),
+            f"rows     {classes.total():,} ({splits}); skipped: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
+            "labels   " + ", ".join(f"{name} {classes[index]:,}" for index, name in enumerate(rows.label_names)),
             f"tokens   {'of the first rows: ' if args.streaming else ''}mean {lengths.mean():.1f}, {percentiles}, "
-            f"longest {lengths.max()}; {cut:,} texts cut to {args.max_length}",
-            first.to_string(max_colwidth=80),
+            f"longest {lengths.max()}; {truncated:,} texts truncated to {args.max_length}",
+            *(f"  {name:{width}}  {_shorten(text)}" for name, text in zip(names, rows.texts)),
         )
     )
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_WIDTH else f"{line[: SHOWN_WIDTH - 1]}…"

@@ -1,4 +1,4 @@
-"""Small helpers for texts and for what messages show of them."""
+"""Small helpers for texts and for values in messages."""
 
 from collections.abc import Sequence
 from reprlib import Repr
@@ -12,21 +12,22 @@ _short_repr.maxstring = _short_repr.maxother = SHOWN_CHARACTERS
 
 
 def shorten(value: Any) -> str:
-    """What a message shows of a value, however long or nested it is."""
+    """Returns the repr of a value, shortened for a message."""
     return _short_repr.repr(value)
 
 
 def list_names(names: Sequence[str]) -> str:
-    """What a message shows of the names of columns."""
+    """Returns names separated by commas, shortened for a message."""
     text = ", ".join(names)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def has_surrogates(text: str) -> bool:
-    """Whether a text holds half a character: a lone surrogate, or a byte that `surrogateescape` let through."""
+    """Returns whether a text holds a lone surrogate, which is invalid Unicode; `surrogateescape` makes one of each byte
+    that is not UTF-8."""
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def text_key(text: str) -> str:
-    """What makes two texts the same text: their words, whatever case and white space."""
+    """Returns the words of a text without case and white space. Texts with the same key are duplicates."""
     return " ".join(text.split()).casefold()

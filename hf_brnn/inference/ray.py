@@ -1,9 +1,9 @@
-"""Scoring of a folder of parquet shards with Ray Data, on one machine or a cluster.
+"""Scores a folder of parquet shards with Ray Data, on one machine or a cluster.
 
-A shard is the unit of work: Ray Data hands the shards' names to a pool of actors, gives a shard again to another actor
-when one dies, and each finished shard lies under the same name in the output folder. What lies there is finished, so
-that a second start leaves it alone. (`Dataset.write_parquet` spreads a shard over files with names of its own, and its
-checkpoints need a column of unique ids, all of which they keep in memory.)
+A shard is the unit of work. Ray Data gives the names of the shards to a pool of actors, and gives a shard to another
+actor when one dies. A finished shard has the same name in the output folder; a second start skips it.
+(`Dataset.write_parquet` splits a shard into files with other names, and its checkpoints need a column of unique ids and
+keep all of them in memory.)
 """
 
 import logging
@@ -39,7 +39,7 @@ class Folder:
 
     @classmethod
     def open(cls, name: str) -> "Folder":
-        """Takes a path, or a URI such as `s3://bucket/folder`."""
+        """Opens a path, or a URI such as `s3://bucket/folder`."""
         filesystem, path = fs.FileSystem.from_uri(name if "://" in name else Path(name).resolve().as_uri())
         return cls(filesystem, path.rstrip("/"))
 
@@ -47,21 +47,21 @@ class Folder:
         return f"{self.path}/{name}"
 
     def names(self, suffix: str) -> list[str]:
-        """Files with that suffix, also in folders within, as sorted paths relative to the folder. Names that begin with
-        a dot or an underscore don't count: they are what writers of parquet folders leave beside the data."""
+        """Returns the files with that suffix, in subfolders too, as sorted paths relative to the folder. Skips names
+        that begin with a dot or an underscore: writers of parquet folders leave such files next to the data."""
         files = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True, recursive=True))
         names = [file.path[len(self.path) + 1 :] for file in files if file.is_file and file.path.endswith(suffix)]
         return sorted(name for name in names if not any(part[0] in "._" for part in PurePosixPath(name).parts))
 
 
 class ShardScorer:
-    """An actor of the pool: scores one shard after another on one core, a batch of rows at a time."""
+    """An actor of the pool: scores shards on one core, batch by batch."""
 
     def __init__(
         self,
         model: Path,
         batch_size: Optional[int],
-        text_column: str,
+        text_column: Optional[str],
         skip_bad_rows: bool,
         source: Folder,
         target: Folder,
@@ -74,8 +74,8 @@ class ShardScorer:
         self.target = target
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
-        """Returns the number of rows scored and the rows that can't be used. Without `skip_bad_rows` the first of these
-        ends the shard, and nothing is written."""
+        """Returns the number of rows scored and the bad rows. Without `skip_bad_rows` the first bad row ends the shard,
+        and nothing is written."""
         bad_rows: list[BadRow] = []
 
         def on_bad_row(bad_row: BadRow) -> None:
@@ -85,7 +85,7 @@ class ShardScorer:
 
         try:
             scored = self._score(row["shard"], on_bad_row)
-        except BadRowsError:  # told as data: Ray keeps no more of an exception than its text
+        except BadRowsError:  # returned as data: Ray keeps only the text of an exception
             scored = 0
         return row | {"scored": scored, "bad_rows": [asdict(bad_row) for bad_row in bad_rows]}
 
@@ -106,8 +106,10 @@ class ShardScorer:
 
 
 def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
-    """Raises:
-    ValueError: The file is not a readable parquet file.
+    """Returns the metadata of a shard.
+
+    Raises:
+        ValueError: The file is not a readable parquet file.
     """
     path = folder.file(shard)
     try:
@@ -116,10 +118,12 @@ def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
-def count_rows(folder: Folder, shard: str, text_column: str) -> int:
-    """Raises:
-    ValueError: The file is not a readable parquet file, has no text column, already a label or score, or two columns of
-        one name.
+def count_rows(folder: Folder, shard: str, text_column: Optional[str]) -> int:
+    """Returns the number of rows of a shard.
+
+    Raises:
+        ValueError: The file is not a readable parquet file, has no text column, already has a label or score, or two
+            columns have the same name.
     """
     metadata = read_metadata(folder, shard)
     names = metadata.schema.to_arrow_schema().names
@@ -129,7 +133,7 @@ def count_rows(folder: Folder, shard: str, text_column: str) -> int:
 
 
 def delete_unfinished(target: Folder) -> None:
-    """Deletes what workers left that were stopped in the middle of a shard."""
+    """Deletes the partial output of workers that were stopped."""
     for name in target.names(UNFINISHED):
         if re.search(rf"\.[0-9a-f]{{32}}{re.escape(UNFINISHED)}$", name):
             target.filesystem.delete_file(target.file(name))
@@ -139,37 +143,39 @@ def score_folder(
     model: Path,
     input_folder: str,
     output_folder: str,
-    text_column: str = "text",
+    text_column: Optional[str] = None,
     batch_size: Optional[int] = None,
     skip_bad_rows: bool = False,
     workers: Optional[int] = None,
 ) -> tuple[int, int]:
-    """Scores each parquet file of a folder, those in folders within too, into one of the same name in another folder.
-    Shards that are finished there stay as they are.
+    """Scores each parquet file of a folder and its subfolders into a file of the same name in another folder. Finished
+    shards are skipped.
 
-    Runs on the cluster that the environment variable RAY_ADDRESS names, else on one of this machine alone.
+    Runs on the cluster that the environment variable RAY_ADDRESS names, else on this machine.
 
     Args:
-        model: A saved folder with ONNX graphs, under the same path on every machine.
+        model: A model directory with ONNX graphs, under the same path on every machine.
         input_folder: A path that every machine sees, or a URI of a file system that pyarrow knows (s3, gs, abfs).
         output_folder: The same, for the output.
-        text_column: The column of texts.
-        batch_size: Number of texts that a worker scores at once; by default as `OnnxClassifier` has it.
-        skip_bad_rows: Whether to log and leave out rows that can't be used.
+        text_column: The column of the texts; by default the one whose name says so.
+        batch_size: Number of texts that a worker scores at once; by default that of `OnnxClassifier`.
+        skip_bad_rows: Whether to log and skip rows that can't be used.
         workers: Number of workers, one core each; by default all cores of the cluster.
 
     Returns:
-        The number of rows scored and of rows left out by this call.
+        The number of rows that this call scored, and of those that it skipped.
 
     Raises:
-        BadRowsError: A row can't be used and `skip_bad_rows` is off; shards that were finished before stay.
+        BadRowsError: A row can't be used and `skip_bad_rows` is off; finished shards stay.
         FileNotFoundError: There is no such model, or no parquet file in the input folder.
-        ValueError: A file is no parquet file, has no text column or already a label or score; or the output folder lies
-            in the input folder.
+        ValueError: A file is not a parquet file, has no text column, or already has a label or score; or the output
+            folder lies in the input folder.
     """
     source, target = Folder.open(input_folder), Folder.open(output_folder)
     if f"{target.path}/".startswith(f"{source.path}/"):
-        raise ValueError(f"{output_folder}: the output folder can't lie in the input folder {input_folder}.")
+        raise ValueError(
+            f"{output_folder}: the output folder can't be inside the input folder {input_folder}. Choose another."
+        )
     shards = source.names(".parquet")
     if not shards:
         raise FileNotFoundError(f"{input_folder}: no folder with .parquet files.")
@@ -194,28 +200,28 @@ def score_folder(
         ),
         num_cpus=1,
     )
-    scored = left_out = 0
+    scored = skipped = 0
     for number, result in enumerate(dataset.iter_rows(), 1):
         bad_rows = [BadRow(**bad_row) for bad_row in result["bad_rows"]]
         if bad_rows and not skip_bad_rows:
             raise BadRowsError(bad_rows)
         for bad_row in bad_rows:
-            logger.warning("Left out %s", bad_row)
+            logger.warning("Skipped %s", bad_row)
         scored += result["scored"]
-        left_out += len(bad_rows)
-        logger.info("%d of %d shards, %s of %s rows", number, len(waiting), f"{scored + left_out:,}", f"{rows:,}")
+        skipped += len(bad_rows)
+        logger.info("%d of %d shards, %s of %s rows", number, len(waiting), f"{scored + skipped:,}", f"{rows:,}")
     delete_unfinished(target)
-    return scored, left_out
+    return scored, skipped
 
 
 def connect() -> None:
-    """Joins the cluster of RAY_ADDRESS or starts one, and sets what Ray Data waits for and tries again."""
+    """Joins the cluster of RAY_ADDRESS or starts one, and sets the timeouts and retries of Ray Data."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(include_dashboard=False, ignore_reinit_error=True)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # Ray Data gives up after half an hour without a result, which a large shard may take.
+    # By default Ray Data stops after half an hour without a result, which is too short for a large shard.
     context.execution_no_progress_timeout_s = -1
-    # Storage that is out of reach for a moment; Ray Data itself sees to workers that die.
+    # Retries when storage fails for a moment. Ray Data restarts workers that die by itself.
     context.retried_map_errors = list(context.retried_io_errors)
     context.max_map_retries = 3

@@ -1,6 +1,8 @@
-"""From a source of rows to the tokenizer and the token ids that a training reads, made by one process for all."""
+"""Turns a source of rows into a tokenizer and token ids. One process does it, the others wait."""
 
 import hashlib
+import json
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -8,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch.distributed as dist
@@ -18,18 +21,23 @@ from transformers import PreTrainedTokenizerFast
 
 from ..data.arguments import DataArguments
 from ..data.dataset import TokenizedDataset, tokenize
-from ..data.rows import LabelledRows, load_rows, training_texts
+from ..data.rows import LabelledRows, load_splits, training_texts
 from ..data.splits import split_rows
-from ..data.streaming import FirstPass, SplitThresholds, StreamedTexts, StreamSplits
+from ..data.streaming import SourceScan, SplitThresholds, StreamedTexts, StreamSplits, scan_source
 from ..data.summary import describe
 from ..model.tokenization_brnn import save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 
 TRAIN_ROWS = "train_rows.parquet"
 EVAL_SPLITS = ("validation", "test")
-STREAM_PLAN = "stream.json"
+STREAM_THRESHOLDS = "stream.json"
+LABEL_NAMES = "label_names.json"
 SUMMARY = "summary.txt"
 LONGEST_PREPARATION = timedelta(days=7)
+# A label with fewer training rows is hard to learn.
+FEW_ROWS = 20
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -51,19 +59,27 @@ class PreparedData:
     summary: str = ""
 
 
-def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> PreparedData:
+def prepare_data(
+    data_args: DataArguments,
+    training_args: BrnnTrainingArguments,
+    folder: Path,
+    rows: Optional[LabelledRows] = None,
+) -> PreparedData:
     """Reads, splits and tokenizes the data in the main process; the others wait and map its files into memory. With
-    `streaming`, the training part is not tokenized now.
+    `streaming`, the training split is tokenized while training.
 
     Args:
         data_args: The source, the splits and the tokenizer.
         training_args: Tells which process this is.
         folder: Where tokenizer and tokenized splits are kept.
+        rows: Rows in memory, such as `LabelledRows.from_lists` makes, to read instead of the source.
 
     Raises:
-        ValueError: The processes don't see the same data.
-        What `load_rows`, `split_rows` and `train_tokenizer` raise.
+        ValueError: The processes don't see the same data, or `streaming` is given with `rows`.
+        What `load_splits`, `split_rows` and `train_tokenizer` raise.
     """
+    if data_args.streaming and rows is not None:
+        raise ValueError("streaming reads files: leave it out for rows in memory.")
     with _others_waiting(training_args):
         if training_args.should_save:
             if folder.exists():
@@ -72,7 +88,7 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
             if data_args.streaming:
                 _write_stream(data_args, training_args, folder)
             else:
-                _write_data(data_args, training_args, folder)
+                _write_data(data_args, training_args, folder, rows)
     _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     eval_splits = {
@@ -84,7 +100,7 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
     if data_args.streaming:
         train = StreamedTexts(
             data_args,
-            StreamSplits(SplitThresholds.load(folder / STREAM_PLAN), data_args),
+            StreamSplits(SplitThresholds.load(folder / STREAM_THRESHOLDS), data_args),
             tokenizer.backend_tokenizer,
             tokenizer.pad_token_id,
             training_args.process_index,
@@ -94,13 +110,14 @@ def prepare_data(data_args: DataArguments, training_args: BrnnTrainingArguments,
     else:
         train = TokenizedDataset.load(folder / "train.arrow", tokenizer.pad_token_id)
     summary = (folder / SUMMARY).read_text(encoding="utf-8")
-    return PreparedData(tokenizer, train, eval_splits, data_args.label_names, summary)
+    label_names = json.loads((folder / LABEL_NAMES).read_text(encoding="utf-8"))
+    return PreparedData(tokenizer, train, eval_splits, label_names, summary)
 
 
 @contextmanager
 def _others_waiting(training_args: BrnnTrainingArguments) -> Iterator[None]:
-    """Holds the processes at the end of the block until the last of them is there, however long it works:
-    `ddp_timeout` is meant for steps."""
+    """Makes all processes wait at the end of the block for the slowest one, up to `LONGEST_PREPARATION`.
+    `ddp_timeout` is too short: it is the limit of a step."""
     if training_args.world_size == 1:
         yield
         return
@@ -111,12 +128,13 @@ def _others_waiting(training_args: BrnnTrainingArguments) -> Iterator[None]:
 
 
 def seed_of_order(training_args: BrnnTrainingArguments) -> int:
+    """Returns the seed of the order of training rows."""
     return training_args.seed if training_args.data_seed is None else training_args.data_seed
 
 
 def _check_all_read_the_same(folder: Path) -> None:
-    parts = [part for part in (folder / SUMMARY, folder / "tokenizer" / "tokenizer.json") if part.exists()]
-    digests = gather_object([hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()])
+    files = [file for file in (folder / SUMMARY, folder / "tokenizer" / "tokenizer.json") if file.exists()]
+    digests = gather_object([hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()])
     if len(set(digests)) > 1:
         raise ValueError(
             f"The processes don't see the same data in {folder}: machines without a shared disk need "
@@ -124,33 +142,63 @@ def _check_all_read_the_same(folder: Path) -> None:
         )
 
 
-def _write_data(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
-    rows = load_rows(data_args)
-    splits = split_rows(rows, data_args)
+def _write_data(
+    data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path, rows: Optional[LabelledRows]
+) -> None:
+    source = load_splits(data_args) if rows is None else {"train": rows}
+    data_args.check_label_names(source["train"].label_names)
+    splits = split_rows(source["train"], data_args, source)
+    _write_label_names(splits["train"].label_names, folder)
+    classes = sum((Counter(split.labels) for split in source.values()), Counter())
+    warn_of_rare_labels(Counter(splits["train"].labels), splits["train"].label_names)
     splits["train"] = replace(splits["train"], texts=training_texts(splits["train"], data_args))
     tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
     pq.write_table(places_of(splits["train"]), folder / TRAIN_ROWS)
     train = _tokenize(splits.pop("train"), tokenizer, training_args)
     train.cut(data_args.max_length).save(folder / "train.arrow")
-    for name, part in splits.items():
-        _tokenize(part, tokenizer, training_args).save(folder / f"{name}.arrow")
-    sizes = {name: len(part) for name, part in splits.items()} | {"train": len(train)}
-    _write_summary(describe(rows, sizes, Counter(rows.labels), train.lengths, data_args), tokenizer, folder)
+    for name, split in splits.items():
+        _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
+    sizes = {name: len(split) for name, split in splits.items()} | {"train": len(train)}
+    _write_summary(describe(source["train"], sizes, classes, train.lengths, data_args), tokenizer, folder)
 
 
 def _write_stream(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
-    plan = SplitThresholds.from_sizes(data_args)
-    first_pass = FirstPass(data_args, StreamSplits(plan, data_args), training_args.world_size)
-    tokenizer = train_tokenizer(first_pass.train_texts(), data_args.vocab_size, data_args.min_frequency)
+    thresholds = SplitThresholds.from_args(data_args)
+    _write_label_names(thresholds.label_names, folder)
+    scan = SourceScan(np.zeros(training_args.world_size, dtype=np.int64))
+    train_texts = scan_source(data_args, StreamSplits(thresholds, data_args), scan)
+    tokenizer = train_tokenizer(train_texts, data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
-    replace(plan, train_rows=first_pass.train_rows.tolist()).save(folder / STREAM_PLAN)
-    for name, part in first_pass.held_out.items():
-        if part:
-            _tokenize(part, tokenizer, training_args).save(folder / f"{name}.arrow")
-    rows = first_pass.rows
-    lengths = _tokenize(rows, tokenizer, training_args).lengths
-    _write_summary(describe(rows, first_pass.sizes, first_pass.classes, lengths, data_args), tokenizer, folder)
+    warn_of_rare_labels(scan.labels, thresholds.label_names)
+    replace(thresholds, train_rows=scan.train_rows.tolist()).save(folder / STREAM_THRESHOLDS)
+    for name, split in scan.eval_splits.items():
+        if split:
+            _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
+    lengths = _tokenize(scan.rows, tokenizer, training_args).lengths
+    _write_summary(describe(scan.rows, scan.sizes, scan.labels, lengths, data_args), tokenizer, folder)
+
+
+def warn_of_rare_labels(labels: Counter[int], names: list[str]) -> None:
+    """Logs a warning for labels that have too few training rows to be learned.
+
+    Args:
+        labels: Number of rows of each label id.
+        names: Names of the labels.
+
+    Raises:
+        ValueError: All rows have the same label.
+    """
+    if len(labels) < 2:
+        name = names[next(iter(labels))]
+        raise ValueError(f"All training rows have the label {name!r}: add rows with other labels.")
+    if rare := {name: labels[index] for index, name in enumerate(names) if labels[index] < FEW_ROWS}:
+        found = ", ".join(f"{name} ({count} rows)" for name, count in rare.items())
+        logger.warning("Fewer than %d training rows for labels: %s. Add rows or merge labels.", FEW_ROWS, found)
+
+
+def _write_label_names(names: list[str], folder: Path) -> None:
+    (folder / LABEL_NAMES).write_text(json.dumps(names), encoding="utf-8")
 
 
 def _tokenize(
@@ -165,7 +213,7 @@ def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Pat
 
 
 def places_of(rows: LabelledRows) -> pa.Table:
-    """Columns `source`, with the unit that it is counted in, and `number`."""
+    """Returns a table of where rows come from: `source`, the file and its unit, and `number`, the line or row."""
     names = pa.array([f"{Path(source).name}, {unit}" for source, unit in rows.sources])
     sources = pa.DictionaryArray.from_arrays(pa.array(rows.source_ids, pa.int32()), names)
     return pa.table({"source": sources, "number": pa.array(rows.numbers, pa.int64())})

@@ -79,7 +79,7 @@ def train_model(
     start = time.perf_counter()
     checkpoint = checkpoint_to_resume(training_args)
     folder = Path(training_args.output_dir) / DATA_FOLDER
-    data = prepare_data(arguments.data, training_args, folder)
+    data = prepare_data(arguments.data, training_args, folder, rows)
     shows_progress &= training_args.process_index == 0
     if shows_progress:
         print(data.summary)

@@ -140,7 +140,7 @@ def test_a_row_that_cannot_be_read_stops_the_run_or_is_listed(predict, write_fil
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("id,tweet\n1,x\n", "no column 'text' among id, tweet"),
+        ("id,words\n1,x\n", "no column of texts among id, words. Add --text_column NAME."),
         ("text,label\nx,1\n", "already has a column label"),
         ("id,text\n", "no row to score"),
     ],

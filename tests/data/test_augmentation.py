@@ -63,5 +63,5 @@ def test_labels_that_no_emoticon_stands_for_are_refused():
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_what_is_no_share_is_refused(share):
-    with pytest.raises(ValueError, match=r"emoticon_prob is .*, but must be a share in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"emoticon_prob is .*, but must be a probability in \[0, 1\]"):
         DataArguments(emoticon_prob=share)

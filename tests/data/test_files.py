@@ -68,7 +68,7 @@ def test_bad_json_rows_are_named(write_file):
 def test_half_a_character_is_a_bad_row(write_file):
     rows, _, bad_rows = read(write_file("a.jsonl", '{"text": "hi \\ud83d"}\n{"text": "\\ud83d\\ude00"}\n'))
     assert rows == [{"text": "😀"}]
-    assert bad_rows == ["line 1: half of a surrogate pair, which is no character"]
+    assert bad_rows == ["line 1: lone surrogate: invalid Unicode"]
 
 
 def test_a_json_array_may_begin_with_a_byte_order_mark(write_file):

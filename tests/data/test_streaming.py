@@ -16,7 +16,14 @@ from processes import REPOSITORY, run_python, train
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import NO_LABEL
 from hf_brnn.data.rows import load_rows
-from hf_brnn.data.streaming import FirstPass, SplitThresholds, StreamedTexts, StreamSampler, StreamSplits
+from hf_brnn.data.streaming import (
+    SourceScan,
+    SplitThresholds,
+    StreamedTexts,
+    StreamSampler,
+    StreamSplits,
+    scan_source,
+)
 from hf_brnn.data.text import text_key
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 
@@ -51,14 +58,14 @@ def arguments(shards, **values):
 
 
 def open_stream(args, processes=1, process_index=0, batch_size=32, seed=42):
-    plan = SplitThresholds.from_sizes(args)
-    first_pass = FirstPass(args, StreamSplits(plan, args), processes)
-    tokenizer = train_tokenizer(first_pass.train_texts(), 10_000)
-    splits = StreamSplits(replace(plan, train_rows=first_pass.train_rows.tolist()), args)
+    thresholds = SplitThresholds.from_args(args)
+    scan = SourceScan(np.zeros(processes, dtype=np.int64))
+    tokenizer = train_tokenizer(scan_source(args, StreamSplits(thresholds, args), scan), 10_000)
+    splits = StreamSplits(replace(thresholds, train_rows=scan.train_rows.tolist()), args)
     stream = StreamedTexts(
         args, splits, tokenizer.backend_tokenizer, tokenizer.pad_token_id, process_index, batch_size, seed
     )
-    return stream, first_pass, tokenizer
+    return stream, scan, tokenizer
 
 
 def read_epoch(stream, epoch):
@@ -76,7 +83,7 @@ def texts_of(batches, tokenizer):
 
 
 def test_emoticons_are_restored_in_every_epoch(shards):
-    stream, _, tokenizer = open_stream(arguments(shards, emoticon_prob=1.0))
+    stream, _, tokenizer = open_stream(arguments(shards, emoticon_prob=1.0, label_names=["NEGATIVE", "POSITIVE"]))
     for epoch in range(2):
         texts = texts_of(read_epoch(stream, epoch), tokenizer)
         assert all(re.search("[:=]-? ?[()]|:d", text) for text in texts)
@@ -84,7 +91,8 @@ def test_emoticons_are_restored_in_every_epoch(shards):
 
 def test_whether_a_text_is_for_training_says_nothing_of_its_emoticons(shards):
     share = 0.3
-    args = arguments(shards, emoticon_prob=share, split_seed=0, validation_size=0.3)
+    values = {"emoticon_prob": share, "label_names": ["NEGATIVE", "POSITIVE"]}
+    args = arguments(shards, split_seed=0, validation_size=0.3, **values)
     stream, _, tokenizer = open_stream(args)
     texts = texts_of(read_epoch(stream, 0), tokenizer)
     found = sum(bool(re.search("[:=]-? ?[()]|:d", text)) for text in texts) / len(texts)
@@ -93,14 +101,14 @@ def test_whether_a_text_is_for_training_says_nothing_of_its_emoticons(shards):
 
 def test_an_epoch_has_each_training_row_once_in_an_order_of_its_own(shards):
     args = arguments(shards)
-    stream, first_pass, tokenizer = open_stream(args)
+    stream, scan, tokenizer = open_stream(args)
     found = [texts_of(read_epoch(stream, epoch), tokenizer) for epoch in (0, 1)]
-    splits = StreamSplits(stream.splits.plan, args)
+    splits = StreamSplits(stream.splits.thresholds, args)
     texts = load_rows(args).texts
-    expected = [" ".join(tokenizer.tokenize(text)) for text in texts if splits.part_of(text) == "train"]
+    expected = [" ".join(tokenizer.tokenize(text)) for text in texts if splits.split_of(text) == "train"]
     assert Counter(found[0]) == Counter(found[1]) == Counter(expected)
     assert found[0] != found[1]
-    assert first_pass.sizes["train"] == len(expected)
+    assert scan.sizes["train"] == len(expected)
     again, _, _ = open_stream(args)
     assert texts_of(read_epoch(again, 1), tokenizer) == found[1]
     other, _, _ = open_stream(args, seed=43)
@@ -123,8 +131,8 @@ def test_processes_read_each_row_once(shards, processes, buffer):
     tokenizer = streams[0][2]
     found = [Counter(texts_of(batches, tokenizer)) for batches in epochs]
     fillers = [sum((batch["labels"] == NO_LABEL).sum() for batch in batches) for batches in epochs]
-    for share, filled, (stream, first_pass, _) in zip(found, fillers, streams):
-        assert share.total() - filled == first_pass.train_rows[stream.process_index]
+    for share, filled, (stream, scan, _) in zip(found, fillers, streams):
+        assert share.total() - filled == scan.train_rows[stream.process_index]
     whole = Counter(texts_of(read_epoch(open_stream(arguments(shards))[0], 0), tokenizer))
     assert sum(found, Counter()) - Counter({"": sum(fillers)}) == whole
 
@@ -136,8 +144,8 @@ def test_processes_share_rows_with_blank_lines_between_and_files_of_one_row(tmp_
     (tmp_path / "blank.csv").write_text(f"label,text\n{lines}\n", encoding="utf-8")
     files = [str(tmp_path / "*.csv")]
     args = DataArguments(data_files=files, streaming=True, validation_size=0, test_size=0)
-    _, first_pass, _ = open_stream(args, processes=2)
-    assert first_pass.train_rows.tolist() == [30, 30]
+    _, scan, _ = open_stream(args, processes=2)
+    assert scan.train_rows.tolist() == [30, 30]
 
 
 def test_the_middle_of_an_epoch_is_the_same_without_what_came_before(shards):
@@ -170,12 +178,12 @@ def test_the_rows_of_a_step_are_named_by_file_and_number(shards):
 @pytest.mark.parametrize("sizes", [(0.1, 0.2), (300, 600)])
 def test_parts_have_about_their_sizes_and_no_text_in_common(shards, sizes):
     args = arguments(shards, validation_size=sizes[0], test_size=sizes[1])
-    _, first_pass, _ = open_stream(args)
+    _, scan, _ = open_stream(args)
     expected = {"validation": 300, "test": 600, "train": 2100}
-    assert first_pass.sizes.total() == ROWS
+    assert scan.sizes.total() == ROWS
     for name, rows in expected.items():
-        assert first_pass.sizes[name] == pytest.approx(rows, rel=0.2)
-    keys = {name: set(map(text_key, part.texts)) for name, part in first_pass.held_out.items()}
+        assert scan.sizes[name] == pytest.approx(rows, rel=0.2)
+    keys = {name: set(map(text_key, part.texts)) for name, part in scan.eval_splits.items()}
     keys["train"] = {text_key(text) for text in load_rows(args).texts} - keys["validation"] - keys["test"]
     assert sum(map(len, keys.values())) == ROWS - 100
     assert not keys["validation"] & keys["test"]
@@ -184,33 +192,58 @@ def test_parts_have_about_their_sizes_and_no_text_in_common(shards, sizes):
 def test_texts_of_held_out_files_are_in_no_part(shards, tmp_path):
     held_out = pd.read_csv(shards / "d.csv")
     held_out.to_csv(tmp_path / "held_out.csv", index=False)
-    stream, first_pass, _ = open_stream(arguments(shards, held_out_files=[str(tmp_path / "held_out.csv")]))
+    stream, scan, _ = open_stream(arguments(shards, held_out_files=[str(tmp_path / "held_out.csv")]))
     keys = set(map(text_key, held_out.text))
     found = stream.rows_of_batches(0, 0, stream.steps).texts
-    assert len(found) == first_pass.sizes["train"]
-    assert not keys & {text_key(text) for text in [*found, *first_pass.held_out["test"].texts]}
-    assert first_pass.sizes.total() == sum(text_key(text) not in keys for text in load_rows(arguments(shards)).texts)
+    assert len(found) == scan.sizes["train"]
+    assert not keys & {text_key(text) for text in [*found, *scan.eval_splits["test"].texts]}
+    assert scan.sizes.total() == sum(text_key(text) not in keys for text in load_rows(arguments(shards)).texts)
+
+
+def test_published_splits_stay_whole_and_their_texts_leave_the_training_rows(shards, tmp_path):
+    published = pd.read_csv(shards / "d.csv").assign(label=2)
+    published.to_csv(tmp_path / "validation.csv", index=False)
+    args = arguments(shards, validation_files=[str(tmp_path / "validation.csv")])
+    stream, scan, _ = open_stream(args)
+    assert scan.eval_splits["validation"].texts == published.text.tolist()
+    assert stream.splits.thresholds.label_names == ["0", "1", "2"]
+    assert scan.sizes["test"] == pytest.approx(150, rel=0.3)
+    keys = set(map(text_key, published.text))
+    found = stream.rows_of_batches(0, 0, stream.steps).texts
+    assert len(found) == scan.sizes["train"] > 1000
+    assert not keys & {text_key(text) for text in [*found, *scan.eval_splits["test"].texts]}
+
+
+def test_labels_of_a_stream_are_found_in_all_files(tmp_path):
+    for label in ("b", "a"):
+        (tmp_path / f"{label}.csv").write_text(f"text,label\nx {label},{label}\ny {label},{label}\n")
+    args = DataArguments(data_files=[str(tmp_path / "*.csv")], streaming=True, validation_size=0, test_size=0)
+    stream, scan, _ = open_stream(args, batch_size=2)
+    assert scan.labels == {0: 2, 1: 2}
+    assert sorted(label for batch in read_epoch(stream, 0) for label in batch["labels"]) == [0, 0, 1, 1]
 
 
 def test_the_tokenizer_of_a_stream_is_that_of_its_training_texts(shards):
     args = arguments(shards)
-    _, first_pass, tokenizer = open_stream(args)
-    held_out = {text_key(text) for part in first_pass.held_out.values() for text in part.texts}
+    _, scan, tokenizer = open_stream(args)
+    held_out = {text_key(text) for part in scan.eval_splits.values() for text in part.texts}
     texts = [text for text in load_rows(args).texts if text_key(text) not in held_out]
     assert tokenizer.get_vocab() == train_tokenizer(texts, 10_000).get_vocab()
 
 
-def test_bad_rows_end_the_first_pass_or_are_left_out(shards, tmp_path):
+def test_bad_rows_end_the_scan_or_are_left_out(shards, tmp_path):
     (tmp_path / "bad.jsonl").write_text(
         '{"text": "fine", "label": 1}\n{"text": "", "label": 0}\n{"text": "x", "label": 7}\n'
     )
-    args = replace(arguments(shards), data_files=[str(tmp_path / "bad.jsonl"), str(shards / "a.csv")])
+    args = replace(
+        arguments(shards, label_names=["0", "1"]), data_files=[str(tmp_path / "bad.jsonl"), str(shards / "a.csv")]
+    )
     with pytest.raises(ValueError, match=r"bad\.jsonl, line 2: no text") as error:
         open_stream(args)
-    assert "bad.jsonl, line 3: label 7" in str(error.value)
-    stream, first_pass, tokenizer = open_stream(replace(args, skip_bad_rows=True))
-    assert len(first_pass.rows.bad_rows) == 2
-    assert len(texts_of(read_epoch(stream, 0), tokenizer)) == first_pass.sizes["train"]
+    assert "bad.jsonl, line 3: label '7'" in str(error.value)
+    stream, scan, tokenizer = open_stream(replace(args, skip_bad_rows=True))
+    assert len(scan.rows.bad_rows) == 2
+    assert len(texts_of(read_epoch(stream, 0), tokenizer)) == scan.sizes["train"]
 
 
 @pytest.mark.parametrize(
@@ -219,9 +252,10 @@ def test_bad_rows_end_the_first_pass_or_are_left_out(shards, tmp_path):
         ({"max_rows": 10}, "max_rows draws from all rows"),
         ({"validation_size": 0.5, "test_size": 0.5}, "No row is left to train on"),
         ({"validation_size": 3000}, "No row is left to train on"),
-        ({"validation_size": 30, "label_column": "text"}, "is not one of"),
+        ({"validation_size": 30, "label_column": "text"}, "holds more than 1000 different labels"),
+        ({"label_column": "text", "label_names": ["a", "b"]}, "is not one of"),
         ({"shuffle_buffer_size": 0}, "shuffle_buffer_size is 0"),
-        ({"data_files": ["nowhere/*.csv"]}, r"nowhere/\*\.csv: no file has such a name"),
+        ({"data_files": ["nowhere/*.csv"]}, r"nowhere/\*\.csv: no file matches"),
     ],
 )
 def test_what_a_stream_can_not_be_is_refused(shards, values, message):
@@ -237,7 +271,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     script = """
 import resource, sys
 from test_streaming import DataArguments, open_stream, read_epoch
-stream, first_pass, _ = open_stream(DataArguments(data_files=sys.argv[1:], streaming=True, shuffle_buffer_size=2000,
+stream, scan, _ = open_stream(DataArguments(data_files=sys.argv[1:], streaming=True, shuffle_buffer_size=2000,
     validation_size=100, test_size=0, vocab_size=1000), batch_size=500)
 steps = len(stream) // 500
 for step in range(0, steps, 3):
@@ -296,7 +330,7 @@ from hf_brnn.data.rows import read_rows
 for streaming in (True, False):
     for revision in ({pinned!r}, None):
         args = DataArguments("alice/tweets", dataset_revision=revision, streaming=streaming)
-        print(sum(len(chunk) for chunk in read_rows(args)))
+        print(sum(len(chunk) for chunk in read_rows(args, ["0", "4"])))
 """
     assert run_python("-c", read).stdout.split() == ["1792", "100", "1792", "100"]
 

@@ -97,7 +97,7 @@ def test_a_killed_worker_loses_and_repeats_no_row(scored):
 
 def test_rows_left_out_are_listed(scored, source):
     _, log = scored
-    assert f"Left out {source / SHARDS[5]}, row 8: field 'text' is None, not a text" in log
+    assert f"Skipped {source / SHARDS[5]}, row 8: field 'text' is None, not a text" in log
     assert f"{len(SHARDS) * SHARD_ROWS - 1:,} rows scored, 1 left out" in log
 
 
@@ -149,8 +149,11 @@ def test_a_row_that_cannot_be_used_stops_the_run(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (pa.table({"tweet": ["x"]}), "{file}: no column 'text' among tweet."),
-        (pa.table({"text": ["x"], "label": [1]}), "{file}: already has a column label, which the output would repeat."),
+        (pa.table({"words": ["x"]}), "{file}: no column of texts among words. Add --text_column NAME."),
+        (
+            pa.table({"text": ["x"], "label": [1]}),
+            "{file}: already has a column label, which the output would repeat. Rename or remove it.",
+        ),
         (b"x", "{file}: not a readable parquet file"),
     ],
 )
@@ -174,7 +177,7 @@ def test_folders_that_do_not_fit_are_named(source, tmp_path):
         with pytest.raises(FileNotFoundError, match=f"{folder}: no folder with .parquet files"):
             score_folder(MODEL, str(folder), str(tmp_path / "out"))
     for folder in (source, source / "scored"):
-        with pytest.raises(ValueError, match=f"{folder}: the output folder can't lie in the input folder {source}"):
+        with pytest.raises(ValueError, match=f"{folder}: the output folder can't be inside the input folder {source}"):
             score_folder(MODEL, str(source), str(folder))
 
 
