@@ -140,10 +140,8 @@ def build_arguments(values: Mapping[str, Any]) -> Arguments:
         ValueError: A value is out of range.
     """
     rest = dict(values)
-    model, data = (
-        kind(**{f.name: rest.pop(f.name) for f in fields(kind) if f.name in rest})
-        for kind in (ModelArguments, DataArguments)
-    )
+    model = ModelArguments(**{f.name: rest.pop(f.name) for f in fields(ModelArguments) if f.name in rest})
+    data = DataArguments(**{f.name: rest.pop(f.name) for f in fields(DataArguments) if f.name in rest})
     training = BrnnTrainingArguments(**rest)
     config = asdict(model) | asdict(data)
     for name in FILE_NAMES:

@@ -229,9 +229,9 @@ def check_values(values: Mapping[str, Any]) -> None:
             check(name, value >= 1, "at least 1")
         elif name.endswith("_dropout"):
             check(name, 0 <= value < 1, "in [0, 1)")
-        elif name in ("learning_rate", "num_train_epochs", "initializer_range"):
+        elif name in ("num_train_epochs", "initializer_range"):
             check(name, value > 0, "a positive number")
-        elif name in ("adversarial_epsilon", "weight_decay", "early_stopping_patience"):
+        elif name in ("learning_rate", "adversarial_epsilon", "weight_decay", "early_stopping_patience"):
             check(name, value >= 0, "0 or more")
         elif name in ("seed", "data_seed"):
             check(name, value in range(2**32), f"between 0 and {2**32 - 1}")
