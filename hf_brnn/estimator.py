@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from transformers import PreTrainedTokenizerFast
 
 from .data.rows import LabelledRows
+from .evaluation.report import TrainingReport
 from .hub.load import load_model
 from .hub.save import save_model_directory
 from .inference.classifier import TorchClassifier
@@ -99,7 +100,8 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
                 transformers.logging.set_verbosity_error()
             transformers.logging.disable_progress_bar()
             trained = train_model(arguments, rows=rows, shows_progress=self.verbose)
-        self.model_, self.tokenizer_, self.report_ = trained
+        self.model_, self.tokenizer_ = trained.model, trained.tokenizer
+        self.report_: Optional[TrainingReport] = trained.report
         values = dict(zip(rows.labels, y))
         self.classes_ = np.array([values[label] for label in range(len(rows.label_names))])
         return self
@@ -118,8 +120,11 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             FileExistsError: The directory holds anything other than a model directory.
+            ValueError: The model was not trained here, but loaded.
         """
         check_is_fitted(self)
+        if self.report_ is None:
+            raise ValueError("This model was loaded, and has no training to report: copy its directory instead.")
         save_model_directory(Path(directory), self.model_, self.tokenizer_, self.report_)
         return self
 

@@ -99,7 +99,7 @@ def _fields_of_class(path: Path, class_name: str) -> dict[str, Option]:
 
 def _literal(node: Optional[ast.AST], otherwise: Any) -> Any:
     try:
-        return otherwise if node is None else ast.literal_eval(node)  # type: ignore[arg-type]
+        return otherwise if node is None else ast.literal_eval(node)
     except ValueError:
         return otherwise
 
@@ -174,7 +174,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: must hold 'name: value' lines.")
     found = {}
     for key, value in values.items():
-        name = OLD_NAMES.get(key, key)
+        name = OLD_NAMES.get(str(key), str(key))
         option = all_options().get(name)
         if option is None:
             close = difflib.get_close_matches(str(key), all_options(), n=1)

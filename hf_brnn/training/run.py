@@ -118,6 +118,8 @@ def train_model(
         watts=assumed_watts(training_args),
         versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
     )
+    # Without the autocast that the training ran under.
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return TrainedModel(model, data.tokenizer, report)
 
 
