@@ -1,4 +1,5 @@
-"""Registers the models with transformers' Auto classes, and makes `save_pretrained` write their code."""
+"""Registers configuration and models with transformers' Auto classes: `AutoModel.from_pretrained` then loads a model
+directory with the classes of this package, without `trust_remote_code`."""
 
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
@@ -11,11 +12,6 @@ __all__ = ["PRETRAINED", "BrnnConfig", "BrnnForSequenceClassification", "BrnnFor
 PRETRAINED = str(PRETRAINED_FOLDER)
 
 AutoConfig.register("brnn", BrnnConfig)
-BrnnConfig.register_for_auto_class()
-for auto_class, model_class in (
-    (AutoModel, BrnnModel),
-    (AutoModelForSequenceClassification, BrnnForSequenceClassification),
-    (AutoModelForTokenClassification, BrnnForTokenClassification),
-):
-    auto_class.register(BrnnConfig, model_class)
-    model_class.register_for_auto_class(auto_class.__name__)
+AutoModel.register(BrnnConfig, BrnnModel)
+AutoModelForSequenceClassification.register(BrnnConfig, BrnnForSequenceClassification)
+AutoModelForTokenClassification.register(BrnnConfig, BrnnForTokenClassification)

@@ -32,6 +32,7 @@ from .callbacks import ProgressTable, SamplerEpoch
 from .checkpoints import sync_to_disk
 from .device import FreedMemory
 from .prepare import seed_of_order
+from .speed.batchwise_dropout import use_batchwise_dropout
 from .speed.cuda_graphs import GraphedClassifier
 from .speed.deduplicated_lstm import is_worthwhile, read_distinct_words
 from .speed.sparse_adamw import RowSparseAdamW, clip_grad_norm
@@ -68,6 +69,7 @@ class BrnnTrainer(Trainer):
         torch.manual_seed(self.args.seed + self.args.process_index)
         if self.args.adversarial_epsilon and self.args.n_gpu > 1:
             raise ValueError("adversarial_epsilon needs a process for each GPU: start with accelerate launch.")
+        use_batchwise_dropout(self.model)
         needs_plain_model = self.args.adversarial_epsilon or self.args.gradient_checkpointing or self.args.torch_compile
         precision = resolved_precision(self.args)
         if not needs_plain_model and is_worthwhile(self.model, self.args.train_batch_size, precision):

@@ -5,10 +5,17 @@ import pytest
 import reference
 import torch
 from models import CELLS, make_batch, make_config, make_model
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    Trainer,
+    TrainingArguments,
+)
 
 from hf_brnn import BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
-from hf_brnn.model.modeling_brnn import kept_channels
+from hf_brnn.model import modeling_brnn
+from hf_brnn.model.modeling_brnn import drop_channels
 
 
 @pytest.mark.parametrize("pooling", ["last", "max_mean"])
@@ -85,7 +92,7 @@ def test_states_stand_where_their_tokens_stand_and_are_zero_at_padding(side):
 
 @pytest.mark.parametrize("pooling", ["last", "max_mean"])
 @pytest.mark.parametrize("width", [0, 1, 6])
-def test_a_text_without_tokens_gives_finite_logits_and_leaves_its_batch_alone(pooling, width):
+def test_a_text_without_tokens_gives_finite_logits_and_does_not_affect_its_batch(pooling, width):
     model = make_model(pooling=pooling)
     with torch.no_grad():
         empty = model(**make_batch([0], width=width)).logits
@@ -191,7 +198,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(cell_type):
     plain = make_model(cell_type=cell_type, embedding_dropout=0.3, input_dropout=0.3, recurrent_dropout=0.3).train()
     checkpointed = copy.deepcopy(plain)
     checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    assert checkpointed.brnn.encoder.gradient_checkpointing
+    assert checkpointed.is_gradient_checkpointing
     for model in (plain, checkpointed):
         torch.manual_seed(3)
         model(**make_batch([5, 3], width=5), labels=torch.tensor([0, 1])).loss.backward()
@@ -230,7 +237,7 @@ def test_autocast_reads_and_learns_like_full_precision():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = model(**batch, output_hidden_states=True)
     output.loss.backward()
-    assert {states.dtype for states in output.hidden_states} == {torch.bfloat16}
+    assert {states.dtype for states in output.hidden_states[1:]} == {torch.bfloat16}
     torch.testing.assert_close(output.logits.float(), expected.logits, atol=0.2, rtol=0.1)
     for name, parameter in model.named_parameters():
         assert parameter.grad.dtype == torch.float32
@@ -342,100 +349,112 @@ def test_word_dropout_reads_words_as_unknown_while_training():
     assert not (read == unknown).all(dim=-1).any()
 
 
-def channels_read(layer):
-    """Those whose weights learned something."""
-    forward, backward = (rnn.weight_ih_l0.grad.abs().sum(0) != 0 for rnn in (layer.forward_rnn, layer.backward_rnn))
-    assert torch.equal(forward, backward)
-    return forward
+def test_variational_dropout_drops_the_same_channels_at_all_tokens_of_a_text():
+    torch.manual_seed(0)
+    states = drop_channels(torch.ones(200, 3, 50), 0.4)
+    assert torch.equal(states, states[:, :1].expand_as(states))
+    torch.testing.assert_close(states.unique(), torch.tensor([0, 1 / 0.6]))
+    assert states.mean() == pytest.approx(1, abs=0.05)
+    assert len(states[:, 0].unique(dim=0)) == 200
+
+
+@pytest.mark.parametrize(("name", "num_layers"), [("embedding_dropout", 1), ("input_dropout", 2)])
+def test_training_drops_channels_of_the_inputs_of_layers(monkeypatch, name, num_layers):
+    calls = []
+
+    def drop(states, p):
+        calls.append((states.shape[-1], p))
+        return torch.zeros_like(states)
+
+    monkeypatch.setattr(modeling_brnn, "drop_channels", drop)
+    model = make_model(BrnnModel, **{name: 0.25})
+    batch = make_batch([7, 4], width=7)
+    plain = model(**batch).last_hidden_state
+    assert not calls
+    dropped = model.train()(**batch).last_hidden_state
+    assert calls == [(7, 0.25), (10, 0.25)][:num_layers]
+    assert not torch.equal(dropped, plain)
 
 
 @pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
-def test_a_training_layer_reads_some_channels_of_all_texts(cell_type, hidden_act):
-    model = make_model(BrnnModel, cell_type=cell_type, hidden_act=hidden_act, embedding_dropout=0.4, input_dropout=0.2)
+def test_nothing_reads_the_states_of_units_dropped_in_training(monkeypatch, cell_type, hidden_act):
+    units = torch.tensor([2.0, 0, 2, 0, 0])
+    model = make_model(BrnnModel, cell_type=cell_type, hidden_act=hidden_act, recurrent_dropout=0.5)
+    monkeypatch.setattr(torch.nn.functional, "dropout", lambda values, p: units)
     batch = make_batch([7, 4], width=7)
-    embeddings = model.get_input_embeddings()(batch["input_ids"]).detach().requires_grad_()
-    states = model.train()(inputs_embeds=embeddings, attention_mask=batch["attention_mask"]).last_hidden_state
-    states.sum().backward()
-    sizes = [(7, 3), (10, 8)]
-    for layer, (size, kept) in zip(model.encoder.layer, sizes):
-        channels = channels_read(layer)
-        assert channels.sum() == kept
-        for rnn in (layer.forward_rnn, layer.backward_rnn):
-            rnn.weight_ih_l0.data *= channels * size / kept
-    is_read = embeddings.grad.abs().sum((0, 1)) != 0
-    assert torch.equal(is_read, channels_read(model.encoder.layer[0]))
-    for row, length in enumerate([7, 4]):
-        expected = reference.encode(model, embeddings[row, :length].detach().double().numpy())[-1]
-        np.testing.assert_allclose(states[row, :length].detach(), expected, atol=1e-5)
-
-
-def units_present(layer):
-    """Those that learned something in either direction."""
-    gradients = (rnn.bias_ih_l0.grad.view(-1, rnn.hidden_size) for rnn in (layer.forward_rnn, layer.backward_rnn))
-    return sum(gradient.abs().sum(0) for gradient in gradients) != 0
-
-
-@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
-def test_a_training_layer_has_some_units_for_all_texts(cell_type, hidden_act):
-    model = make_model(BrnnModel, cell_type=cell_type, hidden_act=hidden_act, recurrent_dropout=0.4).train()
-    for layer in model.encoder.layer:
-        for rnn in (layer.forward_rnn, layer.backward_rnn):
-            rnn.bias_ih_l0.data.fill_(3)  # a unit of a relu that stays below zero learns nothing
-    batch = make_batch([7, 4], width=7)
-    output = model(**batch)
-    (output.last_hidden_state.sum() + output.pooler_output.sum()).backward()
-    scales = [torch.cat([units_present(layer) * 5 / 3] * 2) for layer in model.encoder.layer]
-    # The equations with all units, of which the weights that follow read some.
-    for layer, scale in zip(model.encoder.layer, scales):
-        assert (scale != 0).sum() == 6
-        for rnn in (layer.forward_rnn, layer.backward_rnn):
-            rnn.weight_hh_l0.data *= scale[:5]
-            if layer is not model.encoder.layer[0]:
-                rnn.weight_ih_l0.data *= scales[0]
+    with torch.no_grad():
+        output = model.train()(**batch)
+        for layer, scale in zip(model.encoder.layer, (1, units.repeat(2))):
+            for rnn in (layer.forward_rnn, layer.backward_rnn):
+                rnn.weight_hh_l0 *= units
+                rnn.weight_ih_l0 *= scale
     table = model.get_input_embeddings().weight.detach().double().numpy()
     for row, length in enumerate([7, 4]):
-        expected = reference.encode(model, table[batch["input_ids"][row, :length].numpy()])[-1] * scales[-1].numpy()
-        np.testing.assert_allclose(output.last_hidden_state[row, :length].detach(), expected, rtol=1e-5, atol=1e-5)
-        pooled = reference.pool(model.config.pooling, expected)
-        np.testing.assert_allclose(output.pooler_output[row].detach(), pooled, rtol=1e-5, atol=1e-5)
+        expected = reference.encode(model, table[batch["input_ids"][row, :length].numpy()])[-1]
+        expected = expected * units.repeat(2).numpy()
+        np.testing.assert_allclose(output.last_hidden_state[row, :length], expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(output.pooler_output[row], reference.pool("last", expected), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["last", "max_mean"])
-def test_a_trained_model_has_all_units(pooling):
-    plain = make_model(pooling=pooling)
-    model = make_model(pooling=pooling, recurrent_dropout=0.4)
+DROPOUTS = ("embedding_dropout", "input_dropout", "recurrent_dropout", "classifier_dropout", "word_dropout")
+
+
+def test_evaluation_drops_nothing():
+    plain = make_model()
+    model = make_model(**dict.fromkeys(DROPOUTS, 0.4))
     model.load_state_dict(plain.state_dict())
     batch = make_batch([7, 0, 4], width=7)
     assert torch.equal(model(**batch).logits, plain(**batch).logits)
+    assert not torch.equal(model.train()(**batch).logits, plain(**batch).logits)
 
 
-@pytest.mark.parametrize(
-    ("sizes", "taken"),
-    [
-        ({"embedding_size": 20, "embedding_dropout": 0.4}, channels_read),
-        ({"hidden_size": 20, "recurrent_dropout": 0.4}, units_present),
-    ],
-)
-def test_every_channel_and_every_unit_has_its_turn(sizes, taken):
-    model = make_model(BrnnModel, num_hidden_layers=1, **sizes).train()
-    draws = []
-    for _ in range(500):
-        model.zero_grad()
-        model(**make_batch([3], width=3)).pooler_output.sum().backward()
-        draws.append(taken(model.encoder.layer[0]))
-    draws = torch.stack(draws).float()
-    assert (draws.sum(1) == 12).all()
-    # Six standard deviations of a mean of 500 draws.
-    assert (draws.mean(0) - 0.6).abs().max() < 0.13
-    assert draws.unique(dim=0).shape[0] > 400
+@pytest.mark.parametrize("cell_type", ["lstm", "gru", "rnn"])
+def test_the_trainer_of_transformers_trains_with_every_dropout(tmp_path, cell_type):
+    ids = torch.randint(2, 60, (256, 6), generator=torch.Generator().manual_seed(0))
+    rows = [{"input_ids": row, "labels": int(row[0] < 30)} for row in ids]
+    sizes = {"embedding_size": 16, "hidden_size": 16, "initializer_range": 0.3}
+    model = make_model(cell_type=cell_type, **sizes, **dict.fromkeys(DROPOUTS, 0.1)).train()
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        num_train_epochs=20,
+        per_device_train_batch_size=32,
+        learning_rate=1e-2,
+        report_to=[],
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    Trainer(model=model, args=arguments, train_dataset=rows).train()
+    with torch.no_grad():
+        predictions = model.eval()(ids).logits.argmax(-1)
+    assert (predictions == torch.tensor([row["labels"] for row in rows])).float().mean() > 0.9
 
 
-@pytest.mark.parametrize(
-    ("size", "p", "kept"),
-    [
-        *((256, 0, 256), (256, 0.43, 144), (200, 0.6, 80), (196, 0.2, 160), (196, 0.01, 192), (128, 0.01, 120)),
-        *((128, 0.99, 8), (64, 0.3, 45), (10, 0.01, 9), (1, 0.5, 1)),
-    ],
-)
-def test_dropout_keeps_its_share_of_channels(size, p, kept):
-    assert kept_channels(size, p) == kept
+@pytest.mark.parametrize("shape", [(0, 5), (0, 0), (3, 0)])
+@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
+def test_an_empty_batch_gives_empty_outputs(cell_type, hidden_act, pooling, shape):
+    model = make_model(cell_type=cell_type, hidden_act=hidden_act, pooling=pooling)
+    ids = torch.zeros(shape, dtype=torch.long)
+    for inputs in (
+        {"input_ids": ids},
+        {"input_ids": ids, "attention_mask": ids},
+        {"inputs_embeds": ids[..., None].expand(*shape, 7).float()},
+    ):
+        output = model.brnn(**inputs, output_hidden_states=True)
+        assert [states.shape for states in output.hidden_states] == [(*shape, 7), (*shape, 10), (*shape, 10)]
+        assert output.last_hidden_state.shape == (*shape, 10)
+        assert output.pooler_output.shape == (shape[0], model.brnn.pooler.output_size)
+        assert model(**inputs).logits.shape == (shape[0], 2)
+    tokens = make_model(BrnnForTokenClassification, cell_type=cell_type, hidden_act=hidden_act, num_labels=4)
+    assert tokens(ids).logits.shape == (*shape, 4)
+
+
+@pytest.mark.parametrize("name", ["word_embeddings", "layer 0", "layer 1"])
+def test_hidden_states_are_on_the_path_to_the_logits(name):
+    model = make_model()
+    output = model(**make_batch([5, 3], width=5), output_hidden_states=True)
+    states = output.hidden_states[["word_embeddings", "layer 0", "layer 1"].index(name)]
+    (gradient,) = torch.autograd.grad(output.logits.sum(), states)
+    assert gradient[0].abs().sum() > 0
+    assert gradient[1, 3:].abs().sum() == 0

@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, TrainerCallback
 from hf_brnn.training.build import build_trainer
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.speed import cuda_graphs
+from hf_brnn.training.speed.batchwise_dropout import use_batchwise_dropout
 from hf_brnn.training.speed.cuda_graphs import GraphedClassifier
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -34,12 +35,15 @@ def relative_error(values, expected):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-3), (torch.bfloat16, 0.05)])
 @pytest.mark.parametrize("pooling", ["last", "max_mean"])
 @pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
-def test_logits_and_small_gradients_are_those_of_float64(cell_type, hidden_act, pooling, dtype, tolerance):
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_logits_and_small_gradients_are_those_of_float64(is_swapped, cell_type, hidden_act, pooling, dtype, tolerance):
     sizes = {"embedding_size": 24, "hidden_size": 32, "initializer_range": 0.1}
     model = make_model(cell_type=cell_type, hidden_act=hidden_act, pooling=pooling, **sizes)
     batch = make_batch([9, 0, 4, 7], width=9, side="left") | {"labels": torch.tensor([0, 1, 1, 0])}
     exact = copy.deepcopy(model).double()
     expected = exact(**batch)
+    if is_swapped:
+        use_batchwise_dropout(model)
     model.cuda().train()
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         output = model(**{name: values.cuda() for name, values in batch.items()})
@@ -50,8 +54,11 @@ def test_logits_and_small_gradients_are_those_of_float64(cell_type, hidden_act, 
 
 
 @pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
-def test_recurrent_dropout_works_under_autocast(cell_type, hidden_act):
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_recurrent_dropout_works_under_autocast(is_swapped, cell_type, hidden_act):
     model = make_model(cell_type=cell_type, hidden_act=hidden_act, recurrent_dropout=0.5).cuda().train()
+    if is_swapped:
+        use_batchwise_dropout(model)
     batch = {name: values.cuda() for name, values in make_batch([9, 4, 7], width=9).items()}
     with torch.autocast("cuda", dtype=torch.bfloat16):
         logits = [model(**batch).logits for _ in range(2)]
@@ -65,6 +72,7 @@ def test_recurrent_dropout_works_under_autocast(cell_type, hidden_act):
 def test_captured_steps_learn_what_others_do(cell_type, hidden_act, dtype, tolerance):
     dropouts = dict.fromkeys(["embedding_dropout", "recurrent_dropout", "classifier_dropout", "word_dropout"], 0.3)
     model = make_model(cell_type=cell_type, hidden_act=hidden_act, initializer_range=0.1, **dropouts).cuda().train()
+    use_batchwise_dropout(model)
     usual = copy.deepcopy(model)
 
     def autocast():

@@ -23,12 +23,12 @@ from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthBatchSampler, Tokenized
 from hf_brnn.data.rows import load_rows
 from hf_brnn.data.splits import split_rows
 from hf_brnn.inference.classifier import TorchClassifier
-from hf_brnn.model import modeling_brnn
 from hf_brnn.training import trainer as training
 from hf_brnn.training.build import build_trainer
 from hf_brnn.training.device import FreedMemory, describe_processor
 from hf_brnn.training.history import epoch_history
 from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.speed import batchwise_dropout
 from hf_brnn.training.trainer import MAX_MICRO_BATCH_TOKENS, STEPS_PER_SYNC, collate
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
@@ -357,7 +357,7 @@ def test_the_adversarial_gradient_is_that_of_the_paper(tmp_path):
 
 def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch):
     dropped = []
-    dropout, select_channels = torch.nn.functional.dropout, modeling_brnn.select_channels
+    dropout, select_channels = torch.nn.functional.dropout, batchwise_dropout.select_channels
 
     def watch_dropout(*args, **kwargs):
         output = dropout(*args, **kwargs)
@@ -369,7 +369,7 @@ def test_both_passes_of_adversarial_training_drop_the_same(tmp_path, monkeypatch
         return select_channels(values, channels)
 
     monkeypatch.setattr(torch.nn.functional, "dropout", watch_dropout)
-    monkeypatch.setattr(modeling_brnn, "select_channels", watch_channels)
+    monkeypatch.setattr(batchwise_dropout, "select_channels", watch_channels)
     argv = map(str, (*SHORT, "--output_dir", tmp_path, "--use_cpu", True, "--adversarial_epsilon", 1e-9))
     arguments = parse_arguments(list(argv), QUICKSTART)
     data = prepare_data(arguments.data, arguments.training, tmp_path / "data")

@@ -1,4 +1,7 @@
-"""Configuration of the bidirectional recurrent models."""
+"""Configuration of the bidirectional recurrent models.
+
+This file is saved with every model (`trust_remote_code`). It needs transformers 4.48 or later.
+"""
 
 import math
 from typing import Any
@@ -18,36 +21,43 @@ AUTO_MAP = {
 
 
 class BrnnConfig(PretrainedConfig):
-    """Sizes, cell, pooling and dropouts of a bidirectional recurrent model.
+    """Configuration of a bidirectional recurrent model: sizes, cell, pooling and dropouts.
+
+    The dropouts apply in training only. A stock `transformers.Trainer` trains with those that are described here.
+    `hf_brnn.BrnnTrainer` replaces `embedding_dropout`, `input_dropout` and `recurrent_dropout` by batchwise dropout
+    (Graham, Reizenstein and Robinson, 2015): in a step, all texts of the batch drop the same channels and units, a
+    fixed number of them, which saves their arithmetic.
 
     Args:
         vocab_size: Number of token ids.
-        embedding_size: Width of a token's embedding.
-        hidden_size: Width of the recurrent state of one direction; a layer's output is twice as wide.
+        embedding_size: Channels of an embedding.
+        hidden_size: Units of one direction of a layer. The output of a layer has twice as many channels.
         num_hidden_layers: Number of bidirectional layers.
-        cell_type: `"lstm"` (Hochreiter and Schmidhuber, 1997; Gers et al., 2000), `"gru"` (Cho et al., 2014, with the
-            reset gate applied after the matrix product, as cuDNN and Keras have it) or `"rnn"` (Elman, 1990).
-        hidden_act: Activation of the `"rnn"` cell, `"tanh"` or `"relu"`; the gated cells are fixed to tanh.
-        pooling: How the states become one vector: `"last"` joins the final states of the two directions
-            (`2 * hidden_size`), `"max_mean"` joins maximum and mean over the tokens (`4 * hidden_size`).
-        embedding_dropout: Share of the embedding channels that the first layer doesn't read in a step of training, the
-            same in all texts of a batch (batchwise dropout; Graham, Reizenstein and Robinson, 2015). Keras'
-            SpatialDropout1D draws channels anew for each text.
-        input_dropout: The same for the input of every layer, that of the first one included.
-        recurrent_dropout: Share of its units that a layer does without in a step of training, the same in all texts of
-            a batch, at every step and in both directions: neither the recurrence (Gal and Ghahramani, 2016) nor what
-            follows reads their states. Keras draws anew for each text, and drops them from the recurrence alone.
-        classifier_dropout: Probability of dropping an input of the classification layer.
-        word_dropout: Probability of reading a token as `unk_token_id` while training.
-        initializer_range: Standard deviation of the normal distribution that embeddings and classifier start from.
+        cell_type: `"lstm"` (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000), `"gru"` (Cho
+            et al., 2014, with the reset gate after the matrix product, as in cuDNN and Keras) or `"rnn"` (Elman, 1990).
+            The equations are those of `torch.nn.LSTM`, `GRU` and `RNN`.
+        hidden_act: Activation of the `"rnn"` cell, `"tanh"` or `"relu"`. The other cells ignore it.
+        pooling: How the states of a text become one vector. `"last"` joins the final states of both directions
+            (`2 * hidden_size` channels), `"max_mean"` joins maximum and mean over the tokens (`4 * hidden_size`).
+        embedding_dropout: Probability of dropping a channel of the embeddings, at all tokens of a text (variational
+            dropout; Gal and Ghahramani, 2016; `SpatialDropout1D` in Keras).
+        input_dropout: Likewise for the input of every layer, including the first.
+        recurrent_dropout: Probability of dropping a unit of a direction of a layer, for all texts of a batch: neither
+            the recurrence nor what follows the layer reads its state (the recurrent weights of whole units are dropped,
+            as single ones are in Merity et al., 2018).
+        classifier_dropout: Probability of dropping an input of the classifier (Srivastava et al., 2014).
+        word_dropout: Probability of replacing a token by `unk_token_id` (Iyyer et al., 2015).
+        initializer_range: Standard deviation of the initial embeddings and classifier weights.
         pad_token_id: Id of the padding token. Its embedding is zero.
-        unk_token_id: Id of the token that stands for unknown words.
+        unk_token_id: Id of the token for unknown words.
+        kwargs: Any other field of `PretrainedConfig`, such as `num_labels`, `id2label` and `problem_type`.
 
     Raises:
-        ValueError: A value is out of range. The message names the field, the value and what is allowed.
+        ValueError: A value is out of range. The message names the field, the value and the allowed values.
     """
 
     model_type = "brnn"
+    _auto_class = "AutoConfig"  # makes save_pretrained copy the code; in 4.48, reloaded classes don't have it
 
     def __init__(
         self,
@@ -89,7 +99,7 @@ class BrnnConfig(PretrainedConfig):
         self._check_values()
 
     def __eq__(self, other: object) -> bool:
-        """Two configurations are equal when all their values are; where they were loaded from doesn't count."""
+        """Compares all values except the place that a configuration was loaded from."""
         if not isinstance(other, PretrainedConfig):
             return False
         return {**self.to_dict(), "_name_or_path": ""} == {**other.to_dict(), "_name_or_path": ""}

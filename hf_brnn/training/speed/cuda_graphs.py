@@ -101,7 +101,7 @@ class GraphedClassifier:
             return self.model(input_ids, attention_mask)
         if length not in self.steps:
             self.steps[length] = self._capture(length)
-        embeddings = self.model.brnn.embeddings.look_up(input_ids)
+        embeddings = self.model.brnn.embeddings(input_ids)
         logits = Replay.apply(self.steps[length], embeddings, attention_mask, *self._parameters)
         return SequenceClassifierOutput(logits=logits)
 

@@ -1,6 +1,6 @@
-"""Training on a CPU that multiplies each distinct word of a batch by the input weights once, wherever it stands.
+"""An LSTM for training on CPUs that multiplies each distinct word of a batch by the input weights once.
 
-Of ten tokens of a batch of tweets, seven are of words that the batch has already. torch's LSTM multiplies them all.
+In a batch of tweets, seven of ten tokens repeat a word of the same batch. torch's LSTM multiplies every token.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,28 +10,29 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from ...model.modeling_brnn import BrnnLayer, BrnnPreTrainedModel, Directions, select_channels, select_rows
+from ...model.modeling_brnn import BrnnPreTrainedModel, ReadingOrder
+from .batchwise_dropout import BatchwiseDropoutLayer, select_channels, subset_weights
 
-# Of texts in a batch and of units in a layer. With fewer of either, torch's LSTM is as fast or faster.
+# Texts of a batch and units of a layer. With fewer of either, torch's LSTM is as fast or faster.
 MIN_SIZE = 128
 
-# The vectors of the distinct words of a batch, `(num_words, channels)`, and which of them each token has,
+# The vectors of the distinct words of a batch, `(num_words, channels)`, and the row of each token in them,
 # `(batch_size, sequence_length)`.
 Words = tuple[torch.Tensor, torch.Tensor]
 
 
 class DistinctEmbedding(nn.Embedding):
-    """An embedding table that makes the vector of each distinct word of a batch once.
+    """An embedding table that computes the vector of each distinct word of a batch once.
 
     Attributes:
-        keeps_words: Whether it keeps those of a batch to train on for `words_of`.
+        keeps_words: Whether training keeps the words of the last batch for `words_of`.
     """
 
     keeps_words = False
     _last: Optional[tuple[torch.Tensor, Words]] = None
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Takes ids of any shape and returns their vectors in one more dimension."""
+        """Takes ids of any shape. Returns their vectors, with `embedding_size` as an additional last dimension."""
         is_used = torch.zeros(self.num_embeddings, dtype=torch.bool, device=input_ids.device)
         is_used.scatter_(0, input_ids.flatten(), True)
         vectors = self.make_vectors(is_used.nonzero()[:, 0])
@@ -42,52 +43,51 @@ class DistinctEmbedding(nn.Embedding):
         return embeddings
 
     def make_vectors(self, ids: torch.Tensor) -> torch.Tensor:
-        """`(num_ids, embedding_size)`, the vectors of ids of which none comes twice."""
+        """Returns the vectors of unique ids, `(num_ids, embedding_size)`."""
         return super().forward(ids)
 
     def words_of(self, embeddings: torch.Tensor) -> Optional[Words]:
-        """Those of a batch to train on, if it made these embeddings last; they are given once."""
+        """Returns the words of `embeddings` if they are the last output in training, and forgets them; else None."""
         last, self._last = self._last, None
         return last[1] if last is not None and last[0] is embeddings else None
 
 
-class DistinctWordsLayer(BrnnLayer):
-    """A first layer whose directions are LSTMs: in training on batches that are large enough, `WordLSTM` computes both.
+class DistinctWordsLayer(BatchwiseDropoutLayer):
+    """A first layer of LSTMs that runs `WordLSTM` in training, if batch and layer are large enough.
 
     Args:
-        layer: Has the weights.
-        words_of: Gives the words that embeddings were made of; None if that isn't known.
+        layer: The layer to replace. Its parameters are shared, not copied.
+        words_of: Returns the words that embeddings were computed from, or None if they are unknown.
     """
 
-    def __init__(self, layer: BrnnLayer, words_of: Callable[[torch.Tensor], Optional[Words]]) -> None:
-        nn.Module.__init__(self)
-        self.forward_rnn, self.backward_rnn = layer.forward_rnn, layer.backward_rnn
-        self.num_channels, self.num_units = layer.num_channels, layer.num_units
+    def __init__(self, layer: BatchwiseDropoutLayer, words_of: Callable[[torch.Tensor], Optional[Words]]) -> None:
+        super().__init__(layer)
         self._words_of = words_of
 
-    def forward(self, hidden_states: torch.Tensor, to_reversed: torch.Tensor) -> Directions:
+    def forward(self, hidden_states: torch.Tensor, order: ReadingOrder) -> torch.Tensor:
         words = self._words_of(hidden_states)
         if words is None or min(len(hidden_states), self.num_units) < MIN_SIZE:
-            return super().forward(hidden_states, to_reversed)
+            return super().forward(hidden_states, order)
         vectors, places = words
         channels, units = self.draw(vectors.device)
         if channels is not None:
             vectors = select_channels(vectors, channels)
-        directions = [self.weights(rnn, channels, units) for rnn in (self.forward_rnn, self.backward_rnn)]
+        directions = [subset_weights(rnn, channels, units) for rnn in (self.forward_rnn, self.backward_rnn)]
         weight_ih, weight_hh, bias_ih, bias_hh = (torch.stack(pair) for pair in zip(*directions))
-        both_places = torch.stack((places, select_rows(places, to_reversed))).mT.contiguous()
-        forward_states, reversed_states = WordLSTM.apply(vectors, both_places, weight_ih, weight_hh, bias_ih + bias_hh)
-        return forward_states.transpose(0, 1), reversed_states.transpose(0, 1), units
+        reading = [places.flatten()[index].view_as(places) for index in (order.forward, order.backward)]
+        both_places = torch.stack(reading).mT.contiguous()
+        forward_states, backward_states = WordLSTM.apply(vectors, both_places, weight_ih, weight_hh, bias_ih + bias_hh)
+        return self.join(forward_states.transpose(0, 1), backward_states.transpose(0, 1), units, order)
 
 
 class WordLSTM(torch.autograd.Function):
     """Two LSTMs (Hochreiter and Schmidhuber, 1997; with the gates of Gers et al., 2000, and the weights of
-    `torch.nn.LSTM`) side by side over words out of a table:
+    `torch.nn.LSTM`) side by side, whose inputs are rows of a table of words:
 
         i, f, o = sigmoid(W x + U h + b), g = tanh(W x + U h + b), c' = f c + i g, h' = o tanh(c')
 
-    W x + b is computed for each row of the table, and its gradient added up over the places of that row before it is
-    multiplied again. Tensors that hold both have two rows in front.
+    W x + b is computed once for each row of the table. Backward, the gradients of all tokens of a row are added up
+    before they are multiplied by W. The first dimension of a tensor of both LSTMs has size 2.
     """
 
     @staticmethod
@@ -99,16 +99,16 @@ class WordLSTM(torch.autograd.Function):
         weight_hh: torch.Tensor,
         bias: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Takes `(num_words, channels)` vectors, the row of each token in them, `(2, sequence_length, batch_size)`, and
-        weights `(2, 4 * units, channels)`, `(2, 4 * units, units)` and `(2, 4 * units)`, in the order i, f, g, o.
-        Returns the states h of both, `(sequence_length, batch_size, units)` each."""
+        """Takes the vectors `(num_words, channels)`, the row of each token in them `(2, sequence_length, batch_size)`,
+        and weights `(2, 4 * units, channels)`, `(2, 4 * units, units)` and `(2, 4 * units)` with gates in the order i,
+        f, g, o. Returns the states h of both LSTMs, `(sequence_length, batch_size, units)` each."""
         _, length, batch_size = places.shape
         num_units = weight_hh.shape[2]
         inputs = torch.baddbmm(bias[:, None], vectors.expand(2, *vectors.shape), weight_ih.mT)
         gates = inputs.new_empty(2, length, batch_size, 4 * num_units)
         for direction in range(2):
             torch.index_select(inputs[direction], 0, places[direction].flatten(), out=gates[direction].flatten(0, 1))
-        # Of each step and, in front, before the first.
+        # Index 0 is the state before the first step.
         states, cells = inputs.new_empty(2, 2, length + 1, batch_size, num_units)
         activations = inputs.new_empty(2, length, batch_size, num_units)
         state, cell = states[:, 0].zero_(), cells[:, 0].zero_()
@@ -166,39 +166,48 @@ class WordLSTM(torch.autograd.Function):
 
 
 def step_views(gates: torch.Tensor, *others: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    """For each step of `gates`, `(2, sequence_length, batch_size, 4 * units)`, views of them all, of i and f together
-    and of i, f, g and o, and those of other tensors of as many steps."""
+    """Yields, for each step, views of `gates` `(2, sequence_length, batch_size, 4 * units)`: all gates, i with f, i, f,
+    g and o; then a view of each of the other tensors, which have the same number of steps."""
     num_units = gates.shape[-1] // 4
     parts = (gates, gates[..., : 2 * num_units], *gates.split(num_units, dim=-1), *others)
     return zip(*(part.unbind(1) for part in parts))
 
 
 def sigmoid_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    """Turns the gradient of the output of a sigmoid, in its place, into that of the input."""
+    """Turns the gradient of a sigmoid's output into that of its input, in place."""
     return torch.ops.aten.sigmoid_backward.grad_input(gradient, output, grad_input=gradient)
 
 
 def tanh_backward(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-    """The same for a hyperbolic tangent."""
+    """Turns the gradient of a hyperbolic tangent's output into that of its input, in place."""
     return torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient)
 
 
 def is_worthwhile(model: BrnnPreTrainedModel, batch_size: int, precision: str) -> bool:
-    """Whether steps of so many texts are quicker after `read_distinct_words`. That was measured on a processor with
-    AVX2 and no more (docs/lab/training_speed.md); for AVX-512 and bfloat16, torch's kernels are others."""
-    capabilities = torch.cpu.get_capabilities()
+    """Whether `read_distinct_words` speeds up steps of `batch_size` texts. It does in float32 with torch's AVX2
+    kernels (docs/lab/training_speed.md); with AVX-512 or bfloat16, torch's own LSTM is fast enough.
+
+    Args:
+        model: A model after `use_batchwise_dropout`.
+        batch_size: Texts of a step.
+        precision: `"fp32"`, `"bf16"` or `"fp16"`.
+    """
     return (
         model.device.type == "cpu"
         and precision == "fp32"
-        and bool(capabilities.get("avx2") and not capabilities.get("avx512_f"))
+        and torch.backends.cpu.get_cpu_capability() == "AVX2"
         and model.config.cell_type == "lstm"
         and min(batch_size, model.base_model.encoder.layer[0].num_units) >= MIN_SIZE
     )
 
 
 def read_distinct_words(model: BrnnPreTrainedModel) -> None:
-    """Has the first layer of a model of LSTMs multiply each distinct word of a batch once, in training in float32 on a
-    CPU. Outputs and gradients stay the same but for rounding, and so do the names of the weights."""
+    """Makes the first layer of a model of LSTMs multiply each distinct word of a batch once, in training in float32 on
+    a CPU. Outputs and gradients change by rounding alone, the names of the weights not at all.
+
+    Args:
+        model: A model after `use_batchwise_dropout`.
+    """
     embeddings = model.get_input_embeddings()
     if not isinstance(embeddings, DistinctEmbedding):
         embeddings = DistinctEmbedding.from_pretrained(embeddings.weight, False, embeddings.padding_idx)

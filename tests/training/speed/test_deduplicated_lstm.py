@@ -11,6 +11,7 @@ from hf_brnn.training.build import build_trainer
 from hf_brnn.training.ngram_embedding import NgramEmbedding, fold_ngrams
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.speed import deduplicated_lstm as distinct_words
+from hf_brnn.training.speed.batchwise_dropout import use_batchwise_dropout
 from hf_brnn.training.speed.deduplicated_lstm import DistinctWordsLayer, WordLSTM, read_distinct_words
 
 
@@ -39,6 +40,7 @@ def make_model(embeddings="plain", **values):
     model = BrnnForSequenceClassification(config)
     if embeddings == "ngrams":
         model.set_input_embeddings(NgramEmbedding(tokenizer, config))
+    use_batchwise_dropout(model)
     return model.train()
 
 
@@ -115,8 +117,7 @@ def test_words_of_another_batch_are_not_taken():
         torch.testing.assert_close(model.eval()(BATCH["input_ids"]).logits, expected)
 
 
-AVX2, AVX512 = {"avx2": True, "avx512_f": False}, {"avx2": True, "avx512_f": True}
-LARGE = ("--hidden_size", 256, "--per_device_train_batch_size", 128)
+LARGE = ("--hidden_size", 256, "--per_device_train_batch_size", 128, "--precision", "fp32")
 
 
 def make_trainer(folder, *argv):
@@ -128,8 +129,8 @@ def make_trainer(folder, *argv):
 
 def test_a_training_gives_the_same_by_either_lstm(tmp_path, monkeypatch):
     trainers = []
-    for name, capabilities in {"ours": AVX2, "theirs": AVX512}.items():
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda capabilities=capabilities: capabilities)
+    for name, capability in {"ours": "AVX2", "theirs": "AVX512"}.items():
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
         trainers.append(make_trainer(tmp_path / name, *LARGE))
         trainers[-1].train()
     ours, theirs = (trainer.model for trainer in trainers)
@@ -151,6 +152,6 @@ def test_a_training_gives_the_same_by_either_lstm(tmp_path, monkeypatch):
     ],
 )
 def test_other_trainings_use_torchs_kernels(tmp_path, monkeypatch, argv):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AVX2)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     layer = make_trainer(tmp_path, *argv).model.brnn.encoder.layer[0]
     assert type(layer) is not DistinctWordsLayer
