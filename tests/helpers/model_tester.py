@@ -1,6 +1,6 @@
 """transformers' own model tests, for our models.
 
-PYTHONPATH=FOLDER_OF_TRANSFORMERS_TESTS python -m pytest -n 0 tests/helpers/model_tester.py
+PYTHONPATH=FOLDER_OF_TRANSFORMERS_TESTS python -m pytest -o addopts= tests/helpers/model_tester.py
 
 The folder holds `transformers_tests`, the tests of transformers' source distribution (see
 tests/model/test_model_tester_mixin.py). Two modules that they import are not in the distribution; both concern what

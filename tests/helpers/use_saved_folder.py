@@ -9,6 +9,8 @@ ONNX classifier is used too.
 import importlib.util
 import json
 import sys
+import tempfile
+from pathlib import Path
 
 sys.modules["hf_brnn"] = None
 
@@ -34,6 +36,22 @@ TEXTS = [
 ]
 
 
+def check_resaved(models, batch):
+    """A model that is saved again brings its code along, loads again, and runs in half precision."""
+    for name, model in models.items():
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            assert {path.name for path in Path(folder).glob("*.py")} == {"configuration_brnn.py", "modeling_brnn.py"}
+            auto_class = getattr(transformers, name)
+            again = auto_class.from_pretrained(folder, trust_remote_code=True).eval()
+            half = auto_class.from_pretrained(folder, trust_remote_code=True, torch_dtype=torch.float16).eval()
+        assert half.dtype == torch.float16
+        with torch.no_grad():
+            expected, found, half_found = (part(**batch)[0] for part in (model, again, half))
+        assert torch.equal(found, expected)
+        assert (half_found.float() - expected).abs().max() < 0.1
+
+
 def main(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     assert isinstance(tokenizer, PreTrainedTokenizerFast)
@@ -51,6 +69,8 @@ def main(folder):
         token_logits = models["AutoModelForTokenClassification"](**batch).logits
     assert pooled.isfinite().all()
     assert token_logits.shape[:2] == batch["input_ids"].shape
+
+    check_resaved(models, {name: values[3:4, :20] for name, values in batch.items()})
 
     classifier = pipeline("text-classification", model=folder, trust_remote_code=True)
     one_by_one = [classifier(text)[0] for text in TEXTS]
