@@ -44,7 +44,9 @@ def test_what_it_saves_loads_everywhere(classifier, rows, tmp_path):
     classifier.save(tmp_path / "mine")
     expected = classifier.predict_proba(texts[:5])
     np.testing.assert_allclose(hf_brnn.load(tmp_path / "mine")(texts[:5]), expected, atol=1e-6)
-    np.testing.assert_allclose(hf_brnn.BrnnClassifier.load(tmp_path / "mine").predict_proba(texts[:5]), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        hf_brnn.BrnnClassifier.load(tmp_path / "mine").predict_proba(texts[:5]), expected, atol=1e-6
+    )
     found = pipeline("text-classification", model=str(tmp_path / "mine"), trust_remote_code=True)(texts[0])
     assert found[0]["label"] == classifier.predict(texts[:1])[0]
 

@@ -2,7 +2,6 @@
 
 import glob
 import logging
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -29,16 +28,13 @@ _spell_label = lru_cache(maxsize=10_000, typed=True)(spell_label)
 
 @dataclass
 class LabelledRows:
-    """Texts with label ids, where they come from, and what was skipped.
+    """Texts with label ids, and what was skipped.
 
     Attributes:
         columns: Names of the source's columns.
         texts: The texts.
         labels: Their label ids.
         label_names: Names of the labels, in the order of their ids.
-        sources: The files, each with its unit: `("tweets.csv", "line")`.
-        source_ids: For each text, the index of its file in `sources`.
-        numbers: For each text, its line or row there, counted from 1.
         neutral: Number of neutral rows, which were skipped.
         bad_rows: Rows that can't be used.
     """
@@ -47,9 +43,6 @@ class LabelledRows:
     texts: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     label_names: list[str] = field(default_factory=list)
-    sources: list[tuple[str, str]] = field(default_factory=list)
-    source_ids: array = field(default_factory=lambda: array("i"))
-    numbers: array = field(default_factory=lambda: array("q"))
     neutral: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
 
@@ -86,12 +79,8 @@ class LabelledRows:
         """Adds the rows of another, and what it skipped."""
         self.columns = other.columns or self.columns
         self.label_names = other.label_names or self.label_names
-        self.sources += [source for source in other.sources if source not in self.sources]
-        ids = [self.sources.index(source) for source in other.sources]
-        self.source_ids.extend(ids[source_id] for source_id in other.source_ids)
         self.texts += other.texts
         self.labels += other.labels
-        self.numbers += other.numbers
         self.neutral += other.neutral
         self.bad_rows += other.bad_rows
 
@@ -103,9 +92,6 @@ class LabelledRows:
             texts=[self.texts[index] for index in indices],
             labels=[self.labels[index] for index in indices],
             label_names=self.label_names,
-            sources=self.sources,
-            source_ids=array("i", (self.source_ids[index] for index in indices)),
-            numbers=array("q", (self.numbers[index] for index in indices)),
         )
 
 
@@ -114,12 +100,16 @@ class Chunk:
     """Rows whose labels have no ids yet.
 
     Attributes:
-        rows: Texts and places; `labels` is empty.
+        place: The source, and the unit that `numbers` count: `("tweets.csv", "line")`.
+        rows: The texts; `labels` is empty.
+        numbers: For each text, its line or row in the source, counted from 1.
         labels: For each text the name of its label, as `spell_label` writes it.
-        label_format: How the file writes its labels.
+        label_format: How the source writes its labels.
     """
 
+    place: tuple[str, str]
     rows: LabelledRows
+    numbers: list[int]
     labels: list[str]
     label_format: LabelFormat
 
@@ -141,7 +131,8 @@ class Chunk:
             labels: For each row, its label.
             label_format: How the source writes its labels.
         """
-        rows = LabelledRows(sources=[place])
+        rows = LabelledRows()
+        kept: list[int] = []
         names: list[str] = []
         for number, text, value in zip(numbers, texts, labels):
             problem = "no text" if not isinstance(text, str) or not text.strip() else ""
@@ -153,10 +144,9 @@ class Chunk:
                 rows.bad_rows.append(BadRow(*place, number, problem or "no label"))
                 continue
             rows.texts.append(text)
-            rows.numbers.append(number)
+            kept.append(number)
             names.append(label)
-        rows.source_ids = array("i", bytes(4 * len(names)))
-        return cls(rows, names, label_format)
+        return cls(place, rows, kept, names, label_format)
 
     def encode(self, names: list[str]) -> LabelledRows:
         """Returns the rows with the ids of their labels among `names`, without neutral rows. Other labels are bad."""
@@ -166,10 +156,10 @@ class Chunk:
         if not {NEUTRAL, UNKNOWN}.intersection(ids.values()):
             return rows
         bad_rows = list(self.rows.bad_rows)
-        for number, label in zip(self.rows.numbers, self.labels):
+        for number, label in zip(self.numbers, self.labels):
             if ids[label] == UNKNOWN:
                 problem = f"label {shorten(label)} is not one of {list_names(list(known))}"
-                bad_rows.append(BadRow(*self.rows.sources[0], number, problem))
+                bad_rows.append(BadRow(*self.place, number, problem))
         neutral = rows.labels.count(NEUTRAL)
         rows = rows.select(index for index, label in enumerate(rows.labels) if label >= 0)
         rows.neutral = neutral
@@ -322,7 +312,7 @@ def check_source(args: DataArguments) -> None:
             is_whole &= len(found) < 2
             chunks += found[:1]
     for chunk in chunks:
-        counts.add(chunk.rows.sources[0][0], chunk.label_format, chunk.labels)
+        counts.add(chunk.place[0], chunk.label_format, chunk.labels)
     for file in expand_patterns(args.held_out_files or []):
         for batch in islice(read_batches(Path(file), lambda bad_row: None), 1):
             find_text_column(file, batch.table.column_names, args.text_column)
@@ -359,7 +349,7 @@ def read_chunks(
 def _count(chunks: Iterator[Chunk], args: DataArguments, counts: Optional[LabelCounts]) -> Iterator[Chunk]:
     for chunk in chunks:
         if counts is not None:
-            counts.add(chunk.rows.sources[0][0], chunk.label_format, chunk.labels)
+            counts.add(chunk.place[0], chunk.label_format, chunk.labels)
             if args.label_names is None:
                 counts.check_number()
         yield chunk
@@ -376,7 +366,7 @@ def _read_file(path: Path, args: DataArguments) -> Iterator[Chunk]:
         yield chunk
     if bad_rows:  # after the last row that can be read
         label_format = chunk.label_format if chunk else LabelFormat(is_sample)
-        yield Chunk(LabelledRows(sources=[(str(path), bad_rows[0].unit)], bad_rows=bad_rows), [], label_format)
+        yield Chunk((str(path), bad_rows[0].unit), LabelledRows(bad_rows=bad_rows), [], [], label_format)
 
 
 def _read_hub_dataset(args: DataArguments) -> Iterator[Chunk]:

@@ -255,14 +255,6 @@ class StreamedTexts:
         rows = self._rows_of_step(epoch, place // (self.batch_size * self.processes))
         return self._tokenized.batch(rows)
 
-    def rows_of_batches(self, epoch: int, start: int, end: int) -> LabelledRows:
-        """Returns the rows that this process reads in its batches from `start` to `end` of an epoch."""
-        read = LabelledRows()
-        for step in range(start, min(end, self.steps)):
-            rows = self._rows_of_step(epoch, step)
-            read.extend(self._block.select(rows[rows >= 0].tolist()))
-        return read
-
     def _rows_of_step(self, epoch: int, step: int) -> np.ndarray:
         """Reads the block that holds a step; returns the step's rows in the block, -1 for a filler."""
         number, step_in_block = divmod(step, self.buffer_size // self.batch_size)

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Optional, Union
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch.distributed as dist
 from accelerate.utils import gather_object
 from transformers import PreTrainedTokenizerFast
@@ -28,7 +26,6 @@ from ..data.summary import describe
 from ..model.tokenization_brnn import save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 
-TRAIN_ROWS = "train_rows.parquet"
 EVAL_SPLITS = ("validation", "test")
 STREAM_THRESHOLDS = "stream.json"
 LABEL_NAMES = "label_names.json"
@@ -154,7 +151,6 @@ def _write_data(
     splits["train"] = replace(splits["train"], texts=training_texts(splits["train"], data_args))
     tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
     save_tokenizer(tokenizer, folder / "tokenizer")
-    pq.write_table(places_of(splits["train"]), folder / TRAIN_ROWS)
     train = _tokenize(splits.pop("train"), tokenizer, training_args)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
@@ -210,10 +206,3 @@ def _tokenize(
 
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     (folder / SUMMARY).write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
-
-
-def places_of(rows: LabelledRows) -> pa.Table:
-    """Returns a table of where rows come from: `source`, the file and its unit, and `number`, the line or row."""
-    names = pa.array([f"{Path(source).name}, {unit}" for source, unit in rows.sources])
-    sources = pa.DictionaryArray.from_arrays(pa.array(rows.source_ids, pa.int32()), names)
-    return pa.table({"source": sources, "number": pa.array(rows.numbers, pa.int64())})
