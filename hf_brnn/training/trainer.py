@@ -98,7 +98,7 @@ class BrnnTrainer(Trainer):
             self.add_callback(FreedMemory())
         self._graphed: Optional[GraphedClassifier] = None
         is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
-        if is_alone and not needs_plain_model and self.args.gradient_accumulation_steps == 1:
+        if is_alone and not needs_plain_model:
             self._graphed = GraphedClassifier(self.model, self._autocast, self.args.train_batch_size)
 
     def _autocast(self) -> AbstractContextManager[None]:

@@ -89,14 +89,16 @@ def test_captured_steps_learn_what_others_do(cell_type, hidden_act, dtype, toler
                 logits.append(call(**batch).logits)
             torch.nn.functional.cross_entropy(logits[-1].float(), torch.tensor([0, 1, 1]).cuda()).backward()
         assert relative_error(logits[0].detach(), logits[1].detach().double().cpu()) < tolerance
-        gradients = [
-            torch.cat([value.grad.double().cpu().flatten() for value in part.parameters()]) for part in (model, usual)
-        ]
-        assert relative_error(*gradients) < tolerance
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-    assert sorted(graphed.graphs) == [2, 5, 9]
+        if step % 2:
+            gradients = [
+                torch.cat([value.grad.double().cpu().flatten() for value in part.parameters()])
+                for part in (model, usual)
+            ]
+            assert relative_error(*gradients) < tolerance
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert sorted(graphed.steps) == [2, 5, 9]
 
 
 def test_a_training_captures_its_steps(tmp_path, monkeypatch):
@@ -109,7 +111,7 @@ def test_a_training_captures_its_steps(tmp_path, monkeypatch):
         monkeypatch.setattr(cuda_graphs, "EAGER_BATCHES", eager_batches)
         trainer = build_trainer(arguments.model, arguments.training, data)
         losses.append(trainer.train().training_loss)
-        assert bool(trainer._graphed.graphs) == (eager_batches < 1000)
+        assert bool(trainer._graphed.steps) == (eager_batches < 1000)
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
 
 

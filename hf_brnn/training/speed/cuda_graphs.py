@@ -1,54 +1,83 @@
-"""Training steps as CUDA graphs: one launch for a step instead of one for each kernel."""
+"""The recurrent part of a training step as CUDA graphs: the GPU is told once what to do, not kernel by kernel."""
 
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch.autograd.function import once_differentiable
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ...model.modeling_brnn import BrnnForSequenceClassification
 
-# Longest texts, in tokens, whose step is captured.
+# Tokens of the longest texts whose step is captured.
 MAX_CAPTURED_LENGTH = 64
-# Batches of a length that run without a graph before one is captured, which takes about as long as three.
+# Batches of a length that run as usual before its step is captured, which takes about as long as two.
 EAGER_BATCHES = 2
 
 
-class _Head(nn.Module):
-    """A classifier from its embeddings on, as `torch.cuda.make_graphed_callables` takes it: with the parameters whose
-    gradients are captured."""
+@dataclass
+class CapturedStep:
+    """Forward and backward pass over batches of one shape, and the memory that they read and write.
 
-    def __init__(self, model: BrnnForSequenceClassification) -> None:
-        super().__init__()
-        self._model = (model,)  # in a tuple, so that the embeddings are not among the parameters
-        looked_up = {id(parameter) for parameter in model.get_input_embeddings().parameters()}
-        trained = (value for value in model.parameters() if value.requires_grad and id(value) not in looked_up)
-        self.weights = nn.ParameterList(trained)
+    Attributes:
+        forward_graph: From `embeddings` and `attention_mask` to `logits`.
+        backward_graph: From `logits_gradient` to `embeddings_gradient` and `parameter_gradients`.
+        embeddings: `(batch_size, sequence_length, embedding_size)`, as is its gradient.
+        attention_mask: `(batch_size, sequence_length)`.
+        logits: `(batch_size, num_labels)`, as is its gradient.
+        parameter_gradients: Those of all parameters, one after the other.
+    """
 
-    def forward(self, embeddings: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        (model,) = self._model
-        # Not model(...), which accelerate replaces by one with a context of its own.
-        output: Any = type(model).forward(
-            model, inputs_embeds=embeddings, attention_mask=attention_mask, return_dict=True
-        )
-        return output.logits.float()
+    forward_graph: torch.cuda.CUDAGraph
+    backward_graph: torch.cuda.CUDAGraph
+    embeddings: torch.Tensor
+    embeddings_gradient: torch.Tensor
+    attention_mask: torch.Tensor
+    logits: torch.Tensor
+    logits_gradient: torch.Tensor
+    parameter_gradients: torch.Tensor
+
+
+class Replay(torch.autograd.Function):
+    """Runs a captured step. All results but the gradient of the embeddings are copies: the next step writes over the
+    originals, and gradients may have to be added to them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        step: CapturedStep,
+        embeddings: torch.Tensor,
+        attention_mask: torch.Tensor,
+        *parameters: torch.Tensor,
+    ) -> torch.Tensor:
+        ctx.step, ctx.parameters = step, parameters
+        step.embeddings.copy_(embeddings)
+        step.attention_mask.copy_(attention_mask)
+        step.forward_graph.replay()
+        return step.logits.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
+        ctx.step.logits_gradient.copy_(gradient)
+        ctx.step.backward_graph.replay()
+        gradients = ctx.step.parameter_gradients.clone().split([parameter.numel() for parameter in ctx.parameters])
+        views = (part.view_as(parameter) for part, parameter in zip(gradients, ctx.parameters))
+        return None, ctx.step.embeddings_gradient, None, *views
 
 
 class GraphedClassifier:
-    """Calls a classifier in training. Embeddings are looked up as usual. What follows is captured once for each length
-    of texts and then replayed: launching the kernels of a small model takes longer than running them.
-
-    The gradients that a replay returns are overwritten by the next one of that length. So each must be used up by an
-    optimizer step before: don't accumulate gradients over several batches.
+    """Calls a classifier in training. Words are looked up as ever; what follows is captured once for each length of
+    texts (CUDA graphs), then replayed: a small model's kernels take less time than to start them one by one.
 
     Args:
-        model: The classifier.
-        autocast: Makes the context that the classifier runs in, without a cache of cast weights.
-        batch_size: Rows of a whole batch. Other batches are not captured.
+        model: The classifier, on a GPU.
+        autocast: Makes the context of mixed precision, without a cache of weights, which would outlive a capture.
+        batch_size: Rows of a whole batch; others are not captured.
     """
 
     def __init__(
@@ -60,7 +89,7 @@ class GraphedClassifier:
         self.model = model
         self.autocast = autocast
         self.batch_size = batch_size
-        self.graphs: dict[int, Callable[..., torch.Tensor]] = {}
+        self.steps: dict[int, CapturedStep] = {}
         self.batches_seen: Counter[int] = Counter()
 
     def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
@@ -70,19 +99,80 @@ class GraphedClassifier:
         is_captured = rows == self.batch_size and length <= MAX_CAPTURED_LENGTH
         if not is_captured or self.batches_seen[length] <= EAGER_BATCHES:
             return self.model(input_ids, attention_mask)
+        if length not in self.steps:
+            self.steps[length] = self._capture(length)
         embeddings = self.model.brnn.embeddings(input_ids)
-        if length not in self.graphs:
-            self.graphs[length] = self._capture(embeddings, attention_mask)
-        return SequenceClassifierOutput(logits=self.graphs[length](embeddings, attention_mask))
+        logits = Replay.apply(self.steps[length], embeddings, attention_mask, *self._parameters)
+        return SequenceClassifierOutput(logits=logits)
+
+    @cached_property
+    def _parameters(self) -> list[torch.Tensor]:
+        """Those that train after the embeddings."""
+        looked_up = {id(parameter) for parameter in self.model.get_input_embeddings().parameters()}
+        return [value for value in self.model.parameters() if value.requires_grad and id(value) not in looked_up]
+
+    @cached_property
+    def _memory(self) -> dict[str, torch.Tensor]:
+        """What steps of all lengths read and write, as only one runs at a time."""
+        device, tokens = self.model.device, self.batch_size * MAX_CAPTURED_LENGTH
+        values = tokens * self.model.config.embedding_size
+        return {
+            "embeddings": torch.empty(values, device=device),
+            "embeddings_gradient": torch.empty(values, device=device),
+            "attention_mask": torch.empty(tokens, dtype=torch.long, device=device),
+            "parameter_gradients": torch.empty(sum(value.numel() for value in self._parameters), device=device),
+        }
 
     @cached_property
     def _pool(self) -> Any:
         return torch.cuda.graph_pool_handle()
 
-    def _capture(self, embeddings: torch.Tensor, attention_mask: torch.Tensor) -> Callable[..., torch.Tensor]:
-        # The gradients of earlier steps come from another stream than the capture's, of which torch would warn.
-        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
-        samples = (torch.randn_like(embeddings).requires_grad_(), torch.ones_like(attention_mask))
-        # The capture runs the step a few times, but draws no random numbers of the training.
-        with self.autocast(), torch.random.fork_rng([embeddings.device], device_type="cuda"):
-            return torch.cuda.make_graphed_callables(_Head(self.model), samples, num_warmup_iters=2, pool=self._pool)
+    @cached_property
+    def _stream(self) -> torch.cuda.Stream:
+        return torch.cuda.Stream()
+
+    def _capture(self, length: int) -> CapturedStep:
+        tokens = self.batch_size * length
+        shape = (self.batch_size, length, self.model.config.embedding_size)
+        embeddings, embeddings_gradient = (
+            self._memory[name][: tokens * shape[-1]].view(shape) for name in ("embeddings", "embeddings_gradient")
+        )
+        embeddings.requires_grad_()
+        attention_mask = self._memory["attention_mask"][:tokens].view(shape[:2])
+        parameter_gradients = self._memory["parameter_gradients"]
+        with self._capturing() as forward_graph, self.autocast():
+            # Not model(...): accelerate replaces that by one with a context of its own.
+            output: Any = type(self.model).forward(
+                self.model, inputs_embeds=embeddings, attention_mask=attention_mask, return_dict=True
+            )
+            logits = output.logits.float()
+        logits_gradient = torch.empty_like(logits)
+        with self._capturing() as backward_graph:
+            gradient, *gradients = torch.autograd.grad(logits, [embeddings, *self._parameters], logits_gradient)
+            embeddings_gradient.copy_(gradient)
+            torch.cat([gradient.flatten() for gradient in gradients], out=parameter_gradients)
+        return CapturedStep(
+            forward_graph,
+            backward_graph,
+            embeddings,
+            embeddings_gradient,
+            attention_mask,
+            logits.detach(),
+            logits_gradient,
+            parameter_gradients,
+        )
+
+    @contextmanager
+    def _capturing(self) -> Iterator[torch.cuda.CUDAGraph]:
+        """As `torch.cuda.graph`, which gives all free memory of the GPU back first and waits for it."""
+        graph = torch.cuda.CUDAGraph()
+        stream = torch.cuda.current_stream()
+        self._stream.wait_stream(stream)
+        with torch.cuda.stream(self._stream):
+            # Other threads, which pin batches, may go on meanwhile.
+            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+            try:
+                yield graph
+            finally:
+                graph.capture_end()
+        stream.wait_stream(self._stream)
