@@ -1,33 +1,76 @@
+"""The wheel, installed outside the repository, holds all that its commands need."""
+
+import os
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
+import pytest
 import torch
 from processes import REPOSITORY
 
 USE = """
-import hf_brnn, sys
+import hf_brnn
 from pathlib import Path
-from hf_brnn.data.arguments import DataArguments
-from hf_brnn.data.rows import load_rows
-from hf_brnn.hub.card import CARD_TEMPLATE
 assert "site-packages" in hf_brnn.__file__, hf_brnn.__file__
-assert len(load_rows(DataArguments())) > 1500
-assert "card_data" in CARD_TEMPLATE.read_text()
 assert (Path(hf_brnn.__file__).parent / "py.typed").exists()
 model = hf_brnn.BrnnForSequenceClassification(hf_brnn.BrnnConfig(vocab_size=9))
 model.save_pretrained("saved")
 assert Path("saved/modeling_brnn.py").exists()
 assert hf_brnn.BrnnForSequenceClassification.from_pretrained(hf_brnn.PRETRAINED).config.id2label[1] == "POSITIVE"
 """
+SHORT = [
+    "--num_train_epochs",
+    "1",
+    "--max_rows",
+    "200",
+    "--hidden_size",
+    "8",
+    "--embedding_size",
+    "8",
+    "--save_strategy",
+    "no",
+]
 
 
-def test_a_plain_install_holds_every_file(tmp_path):
-    """The wheel goes into a new environment that borrows the libraries of this one, but not its hf_brnn."""
-    venv.create(tmp_path / "env", with_pip=True)
-    python = tmp_path / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", REPOSITORY], check=True)
-    site_packages = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
-    libraries = Path(torch.__file__).parent.parent
-    (site_packages / "libraries.pth").write_text(f"{libraries}\n")
-    subprocess.run([python, "-c", USE], cwd=tmp_path, check=True)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Runs a program of a new environment, which borrows the libraries of this one, but not its hf_brnn."""
+    folder = tmp_path_factory.mktemp("package")
+    venv.create(folder / "env")
+    programs = folder / "env" / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", programs / "python"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", REPOSITORY], check=True)
+    site_packages = next((folder / "env" / "lib").glob("python*/site-packages"))
+    (site_packages / "libraries.pth").write_text(f"{Path(torch.__file__).parent.parent}\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(program, *arguments):
+        command = [programs / program, *arguments]
+        process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert not process.returncode, f"{command}\n{process.stdout}\n{process.stderr}"
+        return process.stdout
+
+    return run
+
+
+def test_the_library_is_whole(run):
+    run("python", "-c", USE)
+
+
+def test_the_command_is_there_under_both_names(run):
+    text = run("hf-brnn", "--help")
+    assert "predict" in text
+    assert run("python", "-m", "hf_brnn", "--help") == text
+
+
+def test_a_model_is_trained_by_the_name_of_a_recipe_and_used(run):
+    run("hf-brnn", "train", "--config", "quickstart", *SHORT, "--output_dir", "mine")
+    run("hf-brnn", "export", "mine")
+    assert "so happy today" in run("hf-brnn", "predict", "mine", "so happy today")
+
+
+def test_the_shipped_model_labels_a_text(run):
+    folder = run("python", "-c", "import hf_brnn; print(hf_brnn.PRETRAINED_FOLDER)").strip()
+    assert run("hf-brnn", "predict", folder, "so happy today").startswith("POSITIVE")
