@@ -9,12 +9,12 @@ export PATH := $(abspath $(BIN)):$(PATH)
 setup: .venv/test
 
 .venv/train: EXTRAS :=
-.venv/test: EXTRAS := demo,ray,test
-.venv/docs: EXTRAS := docs
+.venv/test: EXTRAS := [demo,ray,test]
+.venv/docs: EXTRAS := [docs]
 .venv/test .venv/docs: .venv/train
 .venv/train .venv/test .venv/docs: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || python3 -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".$(EXTRAS)"
 	touch $@
 
 train: .venv/train

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import numpy as np
 import pandas as pd
 import pytest
+from forks import HANGS
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from huggingface_hub import metadata_load
@@ -49,7 +50,7 @@ def serve(script, temporary_folder, cwd=REPOSITORY, **environment):
                 time.sleep(0.1)
         yield address
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(HANGS)
     finally:
         process.kill()
 
@@ -67,9 +68,9 @@ def client(server):
 
 @pytest.fixture
 def page(server, browser):
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=600_000)
     page = browser.new_page(accept_downloads=True)
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(600_000)
     elsewhere = []
     page.on("request", lambda request: elsewhere.append(request.url) if is_elsewhere(request.url, server) else None)
     page.goto(server)

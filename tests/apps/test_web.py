@@ -24,8 +24,10 @@ from hf_brnn.model.tokenization_brnn import save_tokenizer, train_tokenizer
 from hf_brnn.onnx.export import write_graph
 from hf_brnn.onnx.quantize import quantize_graph
 
+pytestmark = pytest.mark.node
+
 WEB = REPOSITORY / "web"
-TIMEOUT_MS = 120_000
+TIMEOUT_MS = 600_000  # guards against hanging
 SAMPLE = load_rows(DataArguments()).texts[:500]
 STRANGE = {
     "empty": "",
@@ -40,8 +42,7 @@ STRANGE = {
 
 def build(folder, target):
     """Builds the page for a saved folder; returns the finished process."""
-    for program, package in (("npm", "Node.js 20 or later, with npm"), ("chromium", "chromium")):
-        assert shutil.which(program), f"The page's tests need {package}: there is no {program} on the PATH."
+    assert shutil.which("npm"), "The page's tests need Node.js: run make test, or make test-core for the others."
     assert (WEB / "node_modules").is_dir(), "The page's packages are missing: run npm --prefix web ci"
     return subprocess.run(
         ["npm", "--prefix", WEB, "run", "build", "--", "--outDir", target],

@@ -70,7 +70,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_file(tmp_path):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "Stopped."
     assert "Traceback" not in errors

@@ -258,6 +258,7 @@ def test_what_a_stream_can_not_be_is_refused(shards, values, message):
 PATHS = os.pathsep.join(map(str, (Path(__file__).parent, REPOSITORY / "tests" / "helpers", REPOSITORY)))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     """The peak of a process that reads one epoch: with 20 times the rows, whose texts alone are 40 MB."""
     script = """

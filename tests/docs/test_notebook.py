@@ -16,7 +16,7 @@ def executed(tmp_path_factory):
     return path
 
 
-@pytest.fixture(params=["committed", "executed"])
+@pytest.fixture(params=["committed", pytest.param("executed", marks=pytest.mark.slow)])
 def outputs(request):
     """The outputs of the notebook's code cells, as its readers find them and as they are made anew."""
     path = COMMITTED if request.param == "committed" else request.getfixturevalue("executed")

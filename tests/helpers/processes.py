@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from forks import HANGS, REPOSITORY, Fork, run_in_fork
 
 # Arguments of a training of a second or two.
@@ -72,3 +73,11 @@ def wait_for_checkpoints(process, folder, count):
         return len([path for path in checkpoints_of(folder) if (path / "trainer_state.json").exists()]) >= count
 
     wait_until(is_saved, process)
+
+
+def wait_for_end(process):
+    """Waits until a process of psutil has ended; one that nobody collects has ended too."""
+    deadline = time.monotonic() + HANGS
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, process
+        time.sleep(0.01)

@@ -1,14 +1,16 @@
 import subprocess
 import sys
-import time
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from processes import REPOSITORY, run_python
+from forks import HANGS
+from processes import REPOSITORY, run_python, wait_until
 
 from hf_brnn.inference.ray import score_folder
+
+pytestmark = pytest.mark.ray
 
 MODEL = REPOSITORY / "hf_brnn" / "pretrained" / "brnn-sentiment140"
 SHARD_ROWS = 1500
@@ -49,11 +51,7 @@ def start(source, target, log):
 
 def wait_for(condition, process, log):
     """Returns the condition's value as soon as it is true."""
-    deadline = time.monotonic() + 200
-    while not (value := condition()):
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-    return value
+    return wait_until(condition, process, log.read_text)
 
 
 def files(folder, suffix=""):
@@ -85,7 +83,7 @@ def scored(source, tmp_path_factory):
     log = target.with_suffix(".log")
     process = start(source, target, log)
     wait_for(lambda: busy_workers(target), process, log)[0].kill()
-    assert process.wait(200) == 0, log.read_text()
+    assert process.wait(HANGS) == 0, log.read_text()
     assert "A worker died or was killed" in log.read_text()
     return target, log.read_text()
 
@@ -110,6 +108,7 @@ def test_a_shard_keeps_its_rows_and_gets_the_scores_of_the_local_engine(scored, 
     assert pq.read_schema(target / EMPTY_SHARD) == found.schema
 
 
+@pytest.mark.slow
 def test_a_second_start_leaves_finished_shards_alone(source, tmp_path):
     target, log = tmp_path / "scored", tmp_path / "log"
     process = start(source, target, log)
@@ -118,7 +117,7 @@ def test_a_second_start_leaves_finished_shards_alone(source, tmp_path):
     processes = [driver, *driver.children(recursive=True)]
     for each in processes:
         each.kill()
-    psutil.wait_procs(processes, timeout=30)
+    psutil.wait_procs(processes, timeout=HANGS)
     finished = {name: (target / name).stat().st_mtime_ns for name in files(target, ".parquet")}
     assert files(target, ".unfinished")
     assert not set(SHARDS) <= finished.keys()

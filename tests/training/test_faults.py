@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +17,16 @@ import pytest
 import torch
 import yaml
 from arguments import parse_arguments
-from processes import REPOSITORY, checkpoints_of, run_python, start_training, train, wait_for_checkpoints
+from processes import (
+    REPOSITORY,
+    checkpoints_of,
+    run_python,
+    start_training,
+    train,
+    wait_for_checkpoints,
+    wait_for_end,
+    wait_until,
+)
 from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
@@ -42,7 +50,7 @@ from hf_brnn.training.trainer import NonFiniteError, RunError
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.
 ARGUMENTS = (
-    *("--max_rows=700", "--validation_size=200", "--test_size=40", "--num_train_epochs=9"),
+    *("--max_rows=700", "--validation_size=200", "--test_size=40", "--num_train_epochs=5"),
     *("--eval_strategy=steps", "--eval_steps=7", "--save_strategy=steps", "--save_steps=7", "--precision=fp32"),
     *("--recurrent_dropout=0.2", "--input_dropout=0.1", "--adversarial_epsilon=0.1", "--early_stopping_patience=100"),
     "--ngram_embeddings=True",
@@ -79,9 +87,18 @@ def copied(interrupted, tmp_path):
     return tmp_path / "run"
 
 
-def test_a_run_killed_20_times_gives_the_weights_of_one_that_was_not(whole, tmp_path):
-    moments = random.Random(0).choices(("stepping", "evaluating", "saving"), k=16)
-    kills = ["reading", *moments, "reading", "finishing", "finishing"]
+MOMENTS = random.Random(0).choices(("stepping", "evaluating", "saving"), k=16)
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [
+        ["saving", "finishing"],
+        pytest.param(["reading", *MOMENTS, "reading", "finishing", "finishing"], marks=pytest.mark.slow),
+    ],
+    ids=["twice", "20 times"],
+)
+def test_a_killed_run_gives_the_weights_of_one_that_was_not(whole, tmp_path, kills):
     arguments = ("--output_dir", tmp_path / "run", *ARGUMENTS)
     run_python("tests/helpers/kill_training.py", "--kills", *kills, "--", *arguments)
     train(*arguments[1:], "--resume_from_checkpoint")
@@ -91,12 +108,12 @@ def test_a_run_killed_20_times_gives_the_weights_of_one_that_was_not(whole, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
     process = start_training(tmp_path / "run", *ARGUMENTS)
     wait_for_checkpoints(process, tmp_path / "run", 1)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 128 + number
     checkpoint = checkpoints_of(tmp_path / "run")[-1]
     assert errors.splitlines()[-1] == (
@@ -108,21 +125,20 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
     assert weights_of(tmp_path / "run") == weights_of(whole)
 
 
-@pytest.mark.parametrize("are_both_told", [False, True])
+@pytest.mark.parametrize("are_both_told", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_training_stops_when_its_launcher_is_ended(tmp_path, are_both_told):
     """Also where a scheduler ends both at once: then the training is told twice."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "scripts/train.py", "--output_dir", tmp_path / "run"]
     command += ["--config", write_endless(tmp_path)]
     with (tmp_path / "errors").open("w") as errors, (tmp_path / "output").open("w") as output:
         launcher = psutil.Popen(list(map(str, command)), cwd=REPOSITORY, stdout=output, stderr=errors)
-    while "train loss" not in (tmp_path / "output").read_text():
-        assert launcher.poll() is None
-        time.sleep(0.05)
+    output, errors = tmp_path / "output", tmp_path / "errors"
+    wait_until(lambda: "train loss" in output.read_text(), launcher, errors.read_text)
     processes = launcher.children(recursive=True)
     for process in (*(processes if are_both_told else []), launcher):
         process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=30)
-    assert not alive
+    for process in processes:
+        wait_for_end(process)
     (checkpoint,) = checkpoints_of(tmp_path / "run")
     assert find_problem(checkpoint) is None
     reason = "SIGTERM" if are_both_told else "the end of its launcher"
@@ -144,11 +160,9 @@ def test_a_signal_before_the_training_ends_the_run_at_once(tmp_path):
     file = tmp_path / "many.csv"
     file.write_text("\n".join([rows[0], *rows[1:] * 500]), encoding="utf-8")
     process = start_training(tmp_path / "run", "--data_files", file)
-    while not (tmp_path / "run.checkpoints" / DATA_FOLDER).exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until((tmp_path / "run.checkpoints" / DATA_FOLDER).exists, process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "Stopped by SIGINT. There is no checkpoint yet: start from scratch."
 
@@ -499,7 +513,7 @@ def test_a_full_disk_leaves_what_was_saved_before(saved_folder, tmp_path):
 
 
 def test_a_second_run_into_one_folder_is_refused_by_name_of_the_first(tmp_path):
-    first = start_training(tmp_path / "run", *ARGUMENTS)
+    first = start_training(tmp_path / "run", *ARGUMENTS, "--num_train_epochs=1000")
     wait_for_checkpoints(first, tmp_path / "run", 1)
     second = train(tmp_path / "run", *ARGUMENTS, "--resume_from_checkpoint", check=False)
     assert second.returncode == 1

@@ -4,9 +4,6 @@ import json
 import os
 import re
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 import torch
 import yaml
 from arguments import parse_arguments
-from processes import REPOSITORY, SHORT, run_python, train
+from processes import REPOSITORY, SHORT, run_python, start_training, train, wait_until
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -223,12 +220,14 @@ def is_json(path):
 
 
 def kill_after_first_checkpoint(output_dir, *arguments):
-    command = [sys.executable, "scripts/train.py", "--output_dir", output_dir, *arguments]
-    process = subprocess.Popen(list(map(str, command)), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    process = start_training(output_dir, *arguments)
     # What is written last, and not at once: a checkpoint whose state is cut off is none.
-    while not any(is_json(path) for path in Path(f"{output_dir}.checkpoints").glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until(
+        lambda: any(
+            is_json(path) for path in Path(f"{output_dir}.checkpoints").glob("checkpoint-*/trainer_state.json")
+        ),
+        process,
+    )
     process.kill()
     process.wait()
 
@@ -237,7 +236,7 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path
     arguments = (
         *SHORT,
         "--num_train_epochs",
-        20,
+        10,
         "--recurrent_dropout",
         0.2,
         "--input_dropout",
