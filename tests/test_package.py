@@ -1,6 +1,7 @@
 """The wheel, installed outside the repository, holds all that its commands need."""
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -30,7 +31,12 @@ def run(tmp_path_factory):
     venv.create(folder / "env")
     programs = folder / "env" / "bin"
     pip = [sys.executable, "-m", "pip", "--python", programs / "python"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", REPOSITORY], check=True)
+    source = folder / "source"
+    for name in ("hf_brnn", "configs"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", source], check=True)
     site_packages = next((folder / "env" / "lib").glob("python*/site-packages"))
     (site_packages / "libraries.pth").write_text(f"{Path(torch.__file__).parent.parent}\n")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
