@@ -21,7 +21,7 @@ model.save_pretrained("saved")
 assert Path("saved/modeling_brnn.py").exists()
 assert hf_brnn.BrnnForSequenceClassification.from_pretrained(hf_brnn.PRETRAINED).config.id2label[1] == "POSITIVE"
 """
-SHORT = ["--num_train_epochs", "1", "--max_rows", "200", "--hidden_size", "8", "--save_strategy", "no"]
+SHORT = ["--num_train_epochs", "1", "--max_rows", "200", "--hidden_size", "8"]
 
 
 @pytest.fixture(scope="module")
