@@ -306,7 +306,7 @@ def test_a_run_killed_while_it_cleans_up_has_ended(copied, tmp_path, monkeypatch
         assert "its model is saved" in describe_last_checkpoint(tmp_path / "again")
         training_args = parsed(tmp_path / "again", *wanted).training
         if wanted:
-            with pytest.raises(FileNotFoundError, match="There is no interrupted run"):
+            with pytest.raises(FileNotFoundError, match="holds no interrupted run"):
                 checkpoint_to_resume(training_args)
         else:
             assert checkpoint_to_resume(training_args) is None

@@ -254,9 +254,9 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path
     for folder in ("whole", "killed"):
         history = json.loads((tmp_path / folder / "metrics.json").read_text())["history"]
         assert [entry["epoch"] for entry in history] == list(range(1, len(history) + 1))
-    assert f"\n{len(history)} epochs in " in (tmp_path / "whole" / "README.md").read_text()
+    assert f"Trained for {len(history)} epochs in " in (tmp_path / "whole" / "README.md").read_text()
     killed_card = (tmp_path / "killed" / "README.md").read_text()
-    assert re.search(rf"\n{len(history)} epochs, those after epoch \d+, in ", killed_card)
+    assert re.search(rf"Trained for {len(history)} epochs, those after epoch \d+, in ", killed_card)
 
 
 def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
@@ -268,10 +268,8 @@ def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
 def test_resuming_without_a_checkpoint_is_refused(tmp_path):
     process = train(tmp_path / "new", "--resume_from_checkpoint", check=False)
     assert process.returncode
-    assert (
-        process.stderr
-        == f"There is no interrupted run in {tmp_path}/new.checkpoints: start without --resume_from_checkpoint.\n"
-    )
+    message = f"{tmp_path}/new.checkpoints holds no interrupted run: start without --resume_from_checkpoint.\n"
+    assert process.stderr == f"hf-brnn train: error: {message}"
     assert not list(tmp_path.iterdir())
 
 
@@ -437,7 +435,7 @@ def test_the_best_checkpoint_is_the_one_that_is_saved(tmp_path):
     best = max(metrics["history"], key=lambda entry: entry["eval_accuracy"])
     assert metrics["validation"]["accuracy"] == best["eval_accuracy"]
     card = (tmp_path / "run" / "README.md").read_text()
-    assert f"The weights are those after epoch {best['epoch']:.0f}, the best on the validation part." in card
+    assert f"The weights are those of epoch {best['epoch']:.0f}, the best on the validation split." in card
 
 
 def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):
