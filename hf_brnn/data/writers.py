@@ -22,7 +22,7 @@ class _FileWriter(Protocol):
 
 
 class TableWriter:
-    """Writes tables of the same columns, in whatever order they come, to a file."""
+    """Writes tables with the same columns, in any order, to a file."""
 
     def __init__(self, path: Path, writer: _FileWriter) -> None:
         self._path = path
@@ -30,8 +30,10 @@ class TableWriter:
         self._names: Optional[list[str]] = None
 
     def write(self, table: pa.Table) -> None:
-        """Raises:
-        ValueError: The table has other columns than the first one, or holds what the file can't.
+        """Adds rows to the file.
+
+        Raises:
+            ValueError: The table has other columns than the first one, or a value that the file can't hold.
         """
         is_first = self._names is None
         if self._names is None:
@@ -45,13 +47,18 @@ class TableWriter:
             self._writer.write(table.select(self._names))
         except (pa.ArrowException, ValueError, OverflowError) as error:
             if is_first or not isinstance(error, pa.ArrowException):
-                raise ValueError(f"{self._path}: a value can't be written ({error}).") from error
-            raise ValueError(f"{self._path}: rows of other types can't follow the earlier ones ({error}).") from error
+                raise ValueError(
+                    f"{self._path}: a value can't be written ({error}). Choose another suffix, or remove the column."
+                ) from error
+            raise ValueError(
+                f"{self._path}: rows of other types can't follow the earlier ones ({error}). Give each column values "
+                "of one type."
+            ) from error
 
 
 def _can_follow(found: pa.DataType, first: pa.DataType) -> bool:
-    """Whether values of one type can stand in a column of another as they are: a cast would also take "007" for 7 and 5
-    for True, and leave out fields of objects. That no number is rounded is for the cast to see."""
+    """Returns whether a cast to the type of the column keeps values as they are. A cast alone would also turn "007"
+    into 7 and 5 into True, and drop fields of objects. Numbers that don't fit fail in the cast."""
     numbers = (pa.types.is_integer, pa.types.is_floating)
     if found == first or pa.types.is_null(found):
         return True
@@ -84,7 +91,7 @@ class _ParquetWriter:
 class _CsvWriter:
     def __init__(self, path: Path, delimiter: str) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        # Before version 3.13, Python quotes a carriage return within a field only where it is part of the line's end.
+        # Before Python 3.13, a carriage return in a field is quoted only if the line terminator contains one.
         lines = SimpleNamespace(write=lambda line: self._file.write(line.removesuffix("\r\n") + "\n"))
         self._writer = csv.writer(lines, delimiter=delimiter, lineterminator="\r\n")
         self._has_header = False
@@ -113,12 +120,12 @@ class _JsonLinesWriter:
 
 @contextmanager
 def table_writer(path: Path) -> Iterator[TableWriter]:
-    """Writes tables to a csv, tsv, json (a line an object), jsonl or parquet file. The file appears under its name when
-    all is written; after an exception there is none. Until then its name is nobody else's, neither another run's nor
-    that of a file that is there.
+    """Writes tables to a csv, tsv, json or jsonl (one object per line) or parquet file.
+
+    Writes a unique temporary file, then renames it. After an exception there is no file, and an older one stays.
 
     Raises:
-        IsADirectoryError: There is a folder of that name.
+        IsADirectoryError: The path is a directory.
         ValueError: The suffix is unknown.
     """
     if path.is_dir():
@@ -134,7 +141,7 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     elif suffix in (".json", ".jsonl"):
         writer = _JsonLinesWriter(part)
     else:
-        raise ValueError(f"{path}: unknown kind of file, must be one of .csv, .tsv, .json, .jsonl, .parquet.")
+        raise ValueError(f"{path}: unknown suffix; the file must be one of .csv, .tsv, .json, .jsonl, .parquet.")
     try:
         try:
             yield TableWriter(path, writer)
