@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Optional
 
 from .text import list_names
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 logger = logging.getLogger(__name__)
+
+_announced: set[tuple[str, str, str]] = set()
 
 # The first name is taken whatever other columns there are, one of the others if no second one fits.
 TEXT_COLUMNS = ("text", "tweet", "sentence", "review", "content", "message", "comment")
@@ -77,9 +78,12 @@ def _check(source: str, names: Sequence[str], problems: Sequence[Optional[tuple[
         )
 
 
-@cache
 def _announce(source: str, text: str, label: str) -> None:
-    """Logs a guess once, however often a file is read."""
+    """Logs a guess once, however often a file is read. A guess that the logger drops does not count: files are checked
+    before logging is set up."""
+    if (source, text, label) in _announced or not logger.isEnabledFor(logging.INFO):
+        return
+    _announced.add((source, text, label))
     found = [f"{what} from column {name!r}" for what, name in (("texts", text), ("labels", label)) if name]
     if found:
         logger.info("%s: %s", source, ", ".join(found))

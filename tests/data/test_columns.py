@@ -15,6 +15,8 @@ from hf_brnn.data.columns import find_columns, find_text_column
     ],
 )
 def test_columns_are_guessed_by_their_names_and_announced(names, expected, caplog, tmp_path):
+    with caplog.at_level(logging.WARNING):
+        find_columns(str(tmp_path), names)
     with caplog.at_level(logging.INFO):
         assert find_columns(str(tmp_path), names) == expected
         assert find_columns(str(tmp_path), names) == expected
