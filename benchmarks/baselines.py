@@ -96,29 +96,6 @@ def load_regression(path: Path) -> Predict:
     return joblib.load(path).predict_proba
 
 
-def _static_embeddings() -> Predict:
-    """WordLlama's static embeddings, which its package holds: a text is the mean of the vectors of its tokens."""
-    import wordllama
-
-    folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True).embed
-
-
-def train_static(texts: list[str], labels: list[int], path: Path) -> None:
-    """Static embeddings, `(texts, 256)`, standardized, and logistic regression. The embeddings stay as they are."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    features = _static_embeddings()(texts)
-    joblib.dump(make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features, labels), path)
-
-
-def load_static(path: Path) -> Predict:
-    regression, embed = joblib.load(path), _static_embeddings()
-    return lambda texts: regression.predict_proba(embed(texts))
-
-
 def train_vader(texts: list[str], labels: list[int], path: Path) -> None:
     """VADER (Hutto and Gilbert, 2014) learns nothing from texts: its lexicon is its model."""
     from vaderSentiment import vaderSentiment
@@ -229,6 +206,5 @@ BASELINES = {
     "fastText": Baseline("fasttext.bin", train_fasttext, load_fasttext),
     "TF-IDF words": Baseline("words.joblib", train_words, load_regression),
     "TF-IDF words + characters": Baseline("words_characters.joblib", train_words_and_characters, load_regression),
-    "static embeddings": Baseline("static.joblib", train_static, load_static),
     "VADER": Baseline("vader_lexicon.txt", train_vader, load_vader),
 }
