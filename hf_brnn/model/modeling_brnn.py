@@ -72,7 +72,7 @@ def reorder(states: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def drop_channels(states: torch.Tensor, p: float) -> torch.Tensor:
     """Variational dropout (Gal and Ghahramani, 2016): drops the same channels at all tokens of a text. Takes and
     returns `(batch_size, sequence_length, channels)`."""
-    return states * nn.functional.dropout(states.new_ones(len(states), 1, states.shape[2]), p)
+    return states * nn.functional.dropout(states.new_ones(states.shape[0], 1, states.shape[2]), p)
 
 
 class BrnnEmbeddings(nn.Module):
@@ -176,7 +176,7 @@ class BrnnPooler(nn.Module):
         """
         lengths = is_real.sum(dim=1, keepdim=True)
         if self.pooling == "last":
-            row = torch.arange(len(is_real), device=is_real.device)
+            row = torch.arange(is_real.shape[0], device=is_real.device)
             first = is_real.int().argmax(dim=1)
             last = is_real.shape[1] - 1 - is_real.flip(1).int().argmax(dim=1)
             forward_states, backward_states = hidden_states.chunk(2, dim=-1)

@@ -1,4 +1,4 @@
-"""The WordLevel tokenizer: how a text becomes words, which words it knows, and how it is saved."""
+"""The WordLevel tokenizer: normalization, splitting into words, vocabulary and saving."""
 
 import json
 import re
@@ -17,6 +17,7 @@ USER_TOKEN = "<user>"
 URL_TOKEN = "<url>"
 USER_PATTERN = "@[a-z0-9_]+"
 
+# Pattern and replacement, applied in this order to the text in lower case and in NFC.
 NORMALIZATIONS = (
     ("&(amp;)+", "&"),
     ("&quot;", '"'),
@@ -24,18 +25,19 @@ NORMALIZATIONS = (
     ("&gt;", ">"),
     ("&nbsp;", " "),
     (r"&apos;|&#0*39;|’|‘|´|`", "'"),
-    # An address: with its scheme or www, or a bare host under a common top-level domain. No host is longer than 253
-    # characters; without that limit, the search would take hours on a long line of dots.
+    # A URL: with its scheme or www, or a bare host under a common top-level domain. A host has at most 253 characters
+    # (RFC 1035); without that limit, the search takes hours on a long line of dots.
     (r"(https?://|www\.)\S+", URL_TOKEN),
     (r"\b[a-z0-9][a-z0-9.-]{0,253}\.(com|net|org|ly|fm|tv)\b(/\S*)?", URL_TOKEN),
     (USER_PATTERN, USER_TOKEN),
-    # Two of three or more equal letters stay, one of equal marks or pairs of marks: looove and loooove, ! and !!! read
-    # alike. Variation selectors, the joiner of emoji sequences and skin tones go.
+    # Three or more equal letters become two, repeated punctuation marks or pairs of marks become one: loooove is looove
+    # and !!! is !. Variation selectors, the joiner of emoji sequences and skin tones are removed.
     (r"(\p{L})(?=\1\1)|(\p{P}{1,2})(?=\2)|" "[\ufe00-\ufe0f\u200d\U0001f3fb-\U0001f3ff]", ""),
-    # Every digit becomes 0, but for the 3 of a heart: <3 and </3.
+    # Every digit becomes 0, except in the hearts <3 and </3.
     (r"(?<!<)(?<!</)[0-9]", "0"),
 )
 
+# What a word is. Characters that no alternative matches separate words and are dropped.
 TOKEN_PATTERN = "|".join(
     (
         r"[\p{L}\p{M}\p{N}_]+(?:'[\p{L}\p{M}]+)*",  # words, numbers, contractions
@@ -52,9 +54,10 @@ TOKEN_PATTERN = "|".join(
 
 
 def new_tokenizer(shows_names: bool = False) -> Tokenizer:
-    """A WordLevel tokenizer with normalizer and pre-tokenizer and no vocabulary yet.
+    """Returns a WordLevel tokenizer with normalizer and pre-tokenizer, without a vocabulary.
 
-    With `shows_names`, an @name gives two words: `<user>` and the @name.
+    Args:
+        shows_names: Whether an @name becomes two words, `<user>` and the @name, instead of `<user>` alone.
     """
     normalizations = dict(NORMALIZATIONS)
     token_pattern = TOKEN_PATTERN
@@ -70,16 +73,20 @@ def new_tokenizer(shows_names: bool = False) -> Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 1) -> PreTrainedTokenizerFast:
-    """Learns the most frequent words of `texts`. A word that stands at least as often behind an @ as alone is a user's
-    name and stays unknown.
+    """Trains a tokenizer whose vocabulary holds the most frequent words of `texts`.
+
+    A word that follows an @ at least as often as it occurs alone is a user name. It stays unknown.
 
     Args:
-        texts: The training texts, and no others.
-        vocab_size: Number of ids at most, `[PAD]` (0) and `[UNK]` (1) included.
-        min_frequency: A word seen less often stays unknown.
+        texts: The texts of the training split. Pass no others: their words would leak into the vocabulary.
+        vocab_size: Maximum number of ids, including `[PAD]` (0) and `[UNK]` (1).
+        min_frequency: Minimum number of occurrences of a word.
+
+    Returns:
+        A tokenizer that gives `input_ids` and `attention_mask`, with padding on the right and without truncation.
 
     Raises:
-        ValueError: `vocab_size` leaves no room for a word, or no text holds a word that is frequent enough.
+        ValueError: `vocab_size` is less than 3, or no word occurs `min_frequency` times.
     """
     if vocab_size < 3:
         raise ValueError(f"vocab_size is {vocab_size}, but must be at least 3: {PAD_TOKEN}, {UNK_TOKEN} and one word.")
@@ -91,7 +98,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
         show_progress=False,
     )
     counter.train_from_iterator(texts, trainer)
-    ranks = counter.get_vocab()  # the more frequent, the lower
+    ranks = counter.get_vocab()  # 0 is the most frequent word
     words = [
         word
         for word in sorted(ranks, key=ranks.__getitem__)
@@ -111,8 +118,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Writes `tokenizer.json` and a `tokenizer_config.json` that names a class every transformers version knows;
-    version 5 on its own would name `TokenizersBackend`, which version 4 refuses."""
+    """Writes `tokenizer.json` and `tokenizer_config.json` into a folder, in a form that transformers 4 and 5 load:
+    transformers 5 by itself names the class `TokenizersBackend`, which transformers 4 does not have."""
     tokenizer.save_pretrained(folder)
     config_path = folder / "tokenizer_config.json"
     config = json.loads(config_path.read_text(encoding="utf-8"))

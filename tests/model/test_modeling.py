@@ -458,3 +458,35 @@ def test_hidden_states_are_on_the_path_to_the_logits(name):
     (gradient,) = torch.autograd.grad(output.logits.sum(), states)
     assert gradient[0].abs().sum() > 0
     assert gradient[1, 3:].abs().sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("model_class", "values"),
+    [
+        (BrnnModel, {"cell_type": "gru", "pooling": "max_mean"}),
+        (BrnnForSequenceClassification, {"pooling": "last"}),
+        (BrnnForTokenClassification, {"cell_type": "rnn"}),
+    ],
+)
+def test_a_model_is_exported_with_a_batch_of_any_size(model_class, values):
+    model = make_model(model_class, **values)
+    # The sequence length stays fixed: torch exports nn.LSTM for one length only.
+    batch_size = torch.export.Dim("batch_size")
+    dynamic_shapes = {"input_ids": {0: batch_size}, "attention_mask": {0: batch_size}}
+    exported = torch.export.export(model, (), make_batch([6, 0, 3], width=6), dynamic_shapes=dynamic_shapes)
+    batch = make_batch([2, 6, 4, 0, 1], width=6, side="left")
+    torch.testing.assert_close(exported.module()(**batch)[0], model(**batch)[0])
+
+
+@pytest.mark.parametrize(
+    ("model_class", "pooling"),
+    [(BrnnModel, "last"), (BrnnForSequenceClassification, "max_mean"), (BrnnForTokenClassification, "last")],
+)
+def test_a_model_compiles_without_graph_breaks(model_class, pooling):
+    torch._dynamo.reset()
+    model = make_model(model_class, pooling=pooling)
+    batch = make_batch([6, 0, 3], width=6)
+    # By default, torch refuses to compile an nn.LSTM.
+    with torch._dynamo.config.patch(allow_rnn=True):
+        compiled = torch.compile(model, fullgraph=True, backend="eager")
+        torch.testing.assert_close(compiled(**batch)[0], model(**batch)[0])

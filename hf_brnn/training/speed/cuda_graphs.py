@@ -1,4 +1,4 @@
-"""The recurrent part of a training step as CUDA graphs: the GPU is told once what to do, not kernel by kernel."""
+"""CUDA graphs of the recurrent part of a training step: one launch for all kernels, instead of one for each."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,15 +13,15 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ...model.modeling_brnn import BrnnForSequenceClassification
 
-# Tokens of the longest texts whose step is captured.
+# Maximum sequence length of a captured step.
 MAX_CAPTURED_LENGTH = 64
-# Batches of a length that run as usual before its step is captured, which takes about as long as two.
+# Batches of a length that run eagerly before its step is captured. A capture takes as long as two batches.
 EAGER_BATCHES = 2
 
 
 @dataclass
 class CapturedStep:
-    """Forward and backward pass over batches of one shape, and the memory that they read and write.
+    """The captured forward and backward pass for batches of one shape, with the memory that they read and write.
 
     Attributes:
         forward_graph: From `embeddings` and `attention_mask` to `logits`.
@@ -29,7 +29,7 @@ class CapturedStep:
         embeddings: `(batch_size, sequence_length, embedding_size)`, as is its gradient.
         attention_mask: `(batch_size, sequence_length)`.
         logits: `(batch_size, num_labels)`, as is its gradient.
-        parameter_gradients: Those of all parameters, one after the other.
+        parameter_gradients: The gradients of all parameters, flattened and concatenated.
     """
 
     forward_graph: torch.cuda.CUDAGraph
@@ -43,8 +43,8 @@ class CapturedStep:
 
 
 class Replay(torch.autograd.Function):
-    """Runs a captured step. All results but the gradient of the embeddings are copies: the next step writes over the
-    originals, and gradients may have to be added to them."""
+    """Replays a captured step. All results except the gradient of the embeddings are copies, because the next step
+    overwrites the originals and autograd may accumulate gradients in place."""
 
     @staticmethod
     def forward(
@@ -71,13 +71,13 @@ class Replay(torch.autograd.Function):
 
 
 class GraphedClassifier:
-    """Calls a classifier in training. Words are looked up as ever; what follows is captured once for each length of
-    texts (CUDA graphs), then replayed: a small model's kernels take less time than to start them one by one.
+    """Calls a classifier in training. Embeddings are looked up eagerly. What follows is captured as CUDA graphs, once
+    for each sequence length, and replayed: launching the kernels of a small model takes longer than running them.
 
     Args:
-        model: The classifier, on a GPU.
-        autocast: Makes the context of mixed precision, without a cache of weights, which would outlive a capture.
-        batch_size: Rows of a whole batch; others are not captured.
+        model: A classifier on a GPU.
+        autocast: Returns the context of mixed precision, without a cache of weights, which would outlive a capture.
+        batch_size: Texts of a full batch. Other batches are not captured.
     """
 
     def __init__(
@@ -107,13 +107,13 @@ class GraphedClassifier:
 
     @cached_property
     def _parameters(self) -> list[torch.Tensor]:
-        """Those that train after the embeddings."""
+        """The trainable parameters, without the embeddings."""
         looked_up = {id(parameter) for parameter in self.model.get_input_embeddings().parameters()}
         return [value for value in self.model.parameters() if value.requires_grad and id(value) not in looked_up]
 
     @cached_property
     def _memory(self) -> dict[str, torch.Tensor]:
-        """What steps of all lengths read and write, as only one runs at a time."""
+        """Inputs and outputs of the graphs. All lengths share them, because only one step runs at a time."""
         device, tokens = self.model.device, self.batch_size * MAX_CAPTURED_LENGTH
         values = tokens * self.model.config.embedding_size
         return {
@@ -141,7 +141,7 @@ class GraphedClassifier:
         attention_mask = self._memory["attention_mask"][:tokens].view(shape[:2])
         parameter_gradients = self._memory["parameter_gradients"]
         with self._capturing() as forward_graph, self.autocast():
-            # Not model(...): accelerate replaces that by one with a context of its own.
+            # Not model(...): accelerate wraps it in its own autocast context.
             output: Any = type(self.model).forward(
                 self.model, inputs_embeds=embeddings, attention_mask=attention_mask, return_dict=True
             )
@@ -164,12 +164,12 @@ class GraphedClassifier:
 
     @contextmanager
     def _capturing(self) -> Iterator[torch.cuda.CUDAGraph]:
-        """As `torch.cuda.graph`, which gives all free memory of the GPU back first and waits for it."""
+        """Like `torch.cuda.graph`, but without emptying the memory cache and synchronizing first."""
         graph = torch.cuda.CUDAGraph()
         stream = torch.cuda.current_stream()
         self._stream.wait_stream(stream)
         with torch.cuda.stream(self._stream):
-            # Other threads, which pin batches, may go on meanwhile.
+            # Threads that pin the memory of batches may go on meanwhile.
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
             try:
                 yield graph

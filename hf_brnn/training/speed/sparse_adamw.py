@@ -1,4 +1,4 @@
-"""AdamW whose embedding update costs what a batch touches, not what the vocabulary holds."""
+"""AdamW that updates only the embeddings of the words in the batch."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Optional
@@ -8,8 +8,9 @@ from torch.optim.adamw import adamw
 
 
 class RowSparseAdamW(torch.optim.AdamW):
-    """AdamW (Loshchilov and Hutter, 2019) that updates, of a parameter with sparse gradients, the rows of the batch
-    alone: their moments and weights change, those of other rows stay, as in `torch.optim.SparseAdam`."""
+    """AdamW (Loshchilov and Hutter, 2019) for parameters with sparse and with dense gradients. Of a sparse gradient, it
+    updates weights and moments of the rows that are present and leaves other rows alone, like `torch.optim.SparseAdam`.
+    """
 
     @torch.no_grad()
     def step(self, closure: Optional[Callable[[], Any]] = None) -> Any:
@@ -48,10 +49,11 @@ class RowSparseAdamW(torch.optim.AdamW):
 
 
 def clip_grad_norm(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:
-    """Scales the gradients, sparse ones included, so that their joint 2-norm is at most `max_norm`.
+    """Scales the gradients in place so that their joint 2-norm is at most `max_norm`. Other than
+    `torch.nn.utils.clip_grad_norm_`, it takes sparse gradients too.
 
     Returns:
-        The norm before, a scalar. `torch.nn.utils.clip_grad_norm_` does the same for dense gradients.
+        The norm before scaling, a scalar.
     """
     values = []
     for parameter in parameters:
