@@ -161,13 +161,13 @@ def test_limits_that_are_passed_are_named(page, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("many.csv", "text\n" + "a\n" * 100_001, "many.csv: it has more than 100,000 rows"),
+        ("many.csv", "text\n" + "a\n" * 100_001, "many.csv has more than 100,000 rows"),
         ("long.csv", "text\na\n" + "b" * 1001 + "\n", "long.csv, line 3: the text has 1,001 characters"),
         ("fields.csv", "id,text\n1,a\n2,b,c\n", "fields.csv, line 3: 3 fields instead of 2"),
         ("null.jsonl", '{"text": "a"}\n{"text": null}\n', "null.jsonl, line 2: field 'text' is None"),
         ("column.csv", "tweet\na\n", "column.csv: no column 'text' among tweet"),
         ("scored.csv", "text,label\na,1\n", "scored.csv: already has a column label"),
-        ("empty.txt", "", "empty.txt: no row to score"),
+        ("empty.txt", "", "empty.txt: there is no row to score"),
         ("broken.parquet", "PAR1", "broken.parquet: not a readable parquet file"),
     ],
 )

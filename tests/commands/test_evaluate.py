@@ -17,7 +17,8 @@ def evaluate(float_model, tmp_path, monkeypatch, capsys):
 
 
 def test_it_writes_metrics_plots_and_predictions(evaluate, float_model, write_file, tmp_path):
-    rows = [("so happy today", 4), ("love it, great", 4), ("worst day ever", 0), ("i hate this, awful", 0), ("meh", 2)]
+    labels = ["positive", "positive", "negative", "negative", "neutral"]
+    rows = list(zip(["so happy today", "love it, great", "worst day ever", "i hate this, awful", "meh"], labels))
     source = write_file("test.csv", "sentiment,text\n" + "".join(f'{label},"{text}"\n' for text, label in rows))
     ended = evaluate("--data_files", source)
     folder = tmp_path / "runs" / "model.evaluation"
@@ -28,7 +29,7 @@ def test_it_writes_metrics_plots_and_predictions(evaluate, float_model, write_fi
     assert metrics["accuracy"] == (predictions["label"] == predictions["predicted"]).mean()
     assert metrics["per_class"]["POSITIVE"]["support"] == 2
     assert np.sum(metrics["confusion_matrix"]) == 2
-    assert predictions["text"].tolist() == [text for text, label in rows if label != 2]
+    assert predictions["text"].tolist() == [text for text, label in rows if label != "neutral"]
     classifier = pipeline("text-classification", model=str(float_model), trust_remote_code=True)
     expected = [result["score"] for result in classifier(predictions["text"].tolist())]
     np.testing.assert_allclose(predictions["score"], expected, atol=1e-5)

@@ -13,7 +13,8 @@ SHORT = ("--num_train_epochs", 2, "--max_rows", 400, "--validation_size", 40, "-
 
 def test_local_files_need_no_network(server, exported_folder, tmp_path):
     folder = shutil.copytree(exported_folder, tmp_path / "model")
-    rows = shutil.copy(SAMPLE_FILE, tmp_path / "rows.csv")
+    rows = tmp_path / "rows.csv"
+    rows.write_text("label,text\npositive,so happy today\nnegative,worst day ever\n", encoding="utf-8")
     for script, *arguments in (
         ("train.py", "--output_dir", tmp_path / "run", *SHORT),
         ("export_onnx.py", tmp_path / "run"),
