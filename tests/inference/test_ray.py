@@ -183,10 +183,10 @@ def test_folders_that_do_not_fit_are_named(source, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--model", "runs/nowhere"), "runs/nowhere is no saved folder: it has no config.json."),
+        (("--model", "runs/nowhere"), "runs/nowhere: there is no such directory"),
         (("--engine", "local"), "--workers is for --engine ray"),
-        (("--workers", "0"), "--workers must be 1 or more"),
-        (("--batch_size", "0"), "--batch_size must be 1 or more"),
+        (("--workers", "0"), "--workers is 0, expected 1 or more"),
+        (("--batch_size", "0"), "--batch_size is 0, expected 1 or more"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(source, tmp_path, more, message):
@@ -200,4 +200,4 @@ def test_without_ray_the_command_that_installs_it_is_named(source, tmp_path):
     code = "import sys; sys.modules['ray'] = None; sys.path.insert(0, 'scripts'); import predict; "
     process = run_python("-c", code + "predict.main(sys.argv[1:])", *arguments(source, tmp_path)[1:], check=False)
     assert process.returncode
-    assert 'needs ray: pip install -c constraints.txt -e ".[onnx,ray]"' in process.stderr.splitlines()[-1]
+    assert "needs ray, which is not installed. Run pip install 'hf-brnn[ray]'" in process.stderr.splitlines()[-1]
