@@ -12,7 +12,7 @@ COMMITTED = REPOSITORY / "docs" / "tutorial.ipynb"
 def executed(tmp_path_factory):
     """The notebook as a new kernel executes it."""
     path = tmp_path_factory.mktemp("notebook") / "tutorial.ipynb"
-    run_python("scripts/execute_notebook.py", "--output", path)
+    run_python("tests/helpers/execute_notebook.py", "--output", path)
     return path
 
 

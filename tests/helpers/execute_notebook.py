@@ -1,7 +1,7 @@
 """Executes the notebook of the tutorial in a new kernel and writes it with its outputs.
 
-python scripts/execute_notebook.py                   # in place
-python scripts/execute_notebook.py --output FILE
+python tests/helpers/execute_notebook.py                   # in place
+python tests/helpers/execute_notebook.py --output FILE
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorial.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 
 
 def main(argv: list[str]) -> None:
