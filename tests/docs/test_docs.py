@@ -92,7 +92,7 @@ def marked(page):
 
 def copy_web(folder):
     """Puts what `make web` reads into a folder."""
-    for name in ("Makefile", "hf_brnn", ".venv"):
+    for name in ("Makefile", "constraints.txt", "pyproject.toml", "hf_brnn", ".venv"):
         (folder / name).symlink_to(REPOSITORY / name)
     shutil.copytree(REPOSITORY / "web", folder / "web", ignore=shutil.ignore_patterns("node_modules", "dist"))
     (folder / "web" / "node_modules").symlink_to(REPOSITORY / "web" / "node_modules")

@@ -96,7 +96,7 @@ def test_a_killed_worker_loses_and_repeats_no_row(scored):
 def test_rows_left_out_are_listed(scored, source):
     _, log = scored
     assert f"Skipped {source / SHARDS[5]}, row 8: field 'text' is None, not a text" in log
-    assert f"{len(SHARDS) * SHARD_ROWS - 1:,} rows scored, 1 left out" in log
+    assert f"{len(SHARDS) * SHARD_ROWS - 1:,} rows written to" in log
 
 
 def test_a_shard_keeps_its_rows_and_gets_the_scores_of_the_local_engine(scored, source, tmp_path):
@@ -126,7 +126,7 @@ def test_a_second_start_leaves_finished_shards_alone(source, tmp_path):
     check_rows(target)
     assert {name: (target / name).stat().st_mtime_ns for name in finished} == finished
     new_rows = sum(pq.read_metadata(target / name).num_rows for name in set(SHARDS) - finished.keys())
-    assert f"{new_rows:,} rows scored, " in again.stdout
+    assert f"{new_rows:,} rows written to" in again.stdout
 
 
 def test_a_row_that_cannot_be_used_stops_the_run(tmp_path):
