@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.commands.train import parse_values
@@ -67,6 +67,7 @@ def time_steps(
         texts = random_texts(vocab_size, 50 * training_args.train_batch_size * training_args.world_size)
         counter = Counter(counters)
         trainer = BrnnTrainer(model=model, args=training_args, train_dataset=texts, callbacks=[counter])
+        trainer.remove_callback(PrinterCallback)
         if dense:
             trainer._is_sparse = model.get_input_embeddings().sparse = False
         trainer.train()
