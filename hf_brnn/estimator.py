@@ -95,6 +95,7 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
         rows = LabelledRows.from_lists(list(X), list(y))
         with TemporaryDirectory(prefix="hf-brnn-") as folder:
             arguments = build_arguments(self._values() | {"output_dir": folder})
+            arguments.training.disable_tqdm = not self.verbose
             prepare_cpu(arguments.training)
             if not self.verbose:
                 transformers.logging.set_verbosity_error()

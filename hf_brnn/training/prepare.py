@@ -200,8 +200,8 @@ def _write_label_names(names: list[str], folder: Path) -> None:
 def _tokenize(
     rows: LabelledRows, tokenizer: PreTrainedTokenizerFast, training_args: BrnnTrainingArguments
 ) -> TokenizedDataset:
-    is_main = training_args.process_index == 0
-    return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, show_progress=is_main)
+    shows_progress = training_args.process_index == 0 and not training_args.disable_tqdm
+    return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, shows_progress)
 
 
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
@@ -22,7 +23,9 @@ def main(argv: list[str]) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     # tqdm warns, naming a folder of this machine, where Jupyter's widgets are missing.
     environment = os.environ | {"PYTHONWARNINGS": "ignore:IProgress not found"}
-    NotebookClient(notebook, timeout=600, record_timing=False).execute(env=environment)
+    with TemporaryDirectory() as folder:
+        resources = {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=600, record_timing=False, resources=resources).execute(env=environment)
     nbformat.write(notebook, args.output)
 
 
