@@ -28,6 +28,15 @@ except ImportError:  # transformers before 4.52
 
 
 RECURRENT_MODULES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+# Arguments that tools pass to every model and that mean nothing to a recurrent network.
+# fmt: off
+TRANSFORMER_ARGUMENTS = (
+    "output_attentions", "token_type_ids", "position_ids", "head_mask", "use_cache", "past_key_values",
+    "cache_position", "encoder_hidden_states", "encoder_attention_mask", "encoder_outputs", "cross_attn_head_mask",
+    "decoder_input_ids", "decoder_attention_mask", "decoder_head_mask", "decoder_inputs_embeds",
+)
+# fmt: on
+IGNORED_LABEL = -100  # the default of torch's cross entropy
 
 
 @dataclass
@@ -73,6 +82,37 @@ def drop_channels(states: torch.Tensor, p: float) -> torch.Tensor:
     """Variational dropout (Gal and Ghahramani, 2016): drops the same channels at all tokens of a text. Takes and
     returns `(batch_size, sequence_length, channels)`."""
     return states * nn.functional.dropout(states.new_ones(states.shape[0], 1, states.shape[2]), p)
+
+
+def refuse_arguments(arguments: dict[str, Any]) -> None:
+    """Accepts `TRANSFORMER_ARGUMENTS` that are None or False, as tools pass them by default.
+
+    Raises:
+        TypeError: There is no such argument.
+        ValueError: The argument asks for something that a recurrent network has not.
+    """
+    for name, value in arguments.items():
+        if name not in TRANSFORMER_ARGUMENTS:
+            raise TypeError(f"forward() got an unexpected keyword argument {name!r}")
+        if value is not None and value is not False:
+            raise ValueError(f"{name} is given, but a recurrent network has no use for it: leave it out or pass None.")
+
+
+def class_ids(labels: torch.Tensor, num_labels: int) -> torch.Tensor:
+    """Returns labels of any dtype as int64.
+
+    Raises:
+        ValueError: A label is neither an integer in [0, num_labels) nor `IGNORED_LABEL`.
+    """
+    ids = labels.long()
+    is_valid = (ids == labels) & ((ids >= 0) & (ids < num_labels) | (ids == IGNORED_LABEL))
+    if not is_valid.all():
+        raise ValueError(
+            f"labels holds {labels[~is_valid][0].item()}, but must hold class ids from 0 to {num_labels - 1}, or "
+            f"{IGNORED_LABEL} for what the loss ignores. Floats need the problem_type regression or "
+            "multi_label_classification."
+        )
+    return ids
 
 
 class BrnnEmbeddings(nn.Module):
@@ -194,6 +234,7 @@ class BrnnPreTrainedModel(PreTrainedModel):
     config_class = BrnnConfig
     base_model_prefix = "brnn"
     supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # Trainer's num_items_in_batch; it would infer True from **kwargs
     _no_split_modules = ["BrnnLayer"]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -256,6 +297,7 @@ class BrnnModel(BrnnPreTrainedModel):
         inputs_embeds: Optional[torch.Tensor] = None,
         output_hidden_states: Optional[bool] = None,
         return_dict: Optional[bool] = None,
+        **kwargs: Any,
     ) -> Union[tuple, BaseModelOutputWithPooling]:
         """Encodes a batch of texts. Padding on either side, of any length, never changes a result.
 
@@ -267,6 +309,7 @@ class BrnnModel(BrnnPreTrainedModel):
                 not apply to them.
             output_hidden_states: Whether to return `hidden_states`. By default `config.output_hidden_states`.
             return_dict: Whether to return a dataclass or a tuple. By default `config.return_dict`.
+            kwargs: `TRANSFORMER_ARGUMENTS` that are None or False.
 
         Returns:
             `last_hidden_state` `(batch_size, sequence_length, 2 * hidden_size)`, zero at padding; `pooler_output`
@@ -275,9 +318,11 @@ class BrnnModel(BrnnPreTrainedModel):
             tensors `(batch_size, sequence_length, channels)`.
 
         Raises:
-            ValueError: Both or neither of `input_ids` and `inputs_embeds` are given, or the shape of `attention_mask`
-                differs from theirs.
+            TypeError: There is no such argument.
+            ValueError: Both or neither of `input_ids` and `inputs_embeds` are given, the shape of `attention_mask`
+                differs from theirs, or one of `kwargs` is neither None nor False.
         """
+        refuse_arguments(kwargs)
         inputs = inputs_embeds if input_ids is None else input_ids
         if inputs is None or (input_ids is not None and inputs_embeds is not None):
             raise ValueError("Give exactly one of input_ids and inputs_embeds.")
@@ -326,6 +371,9 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
     _auto_class = "AutoModelForSequenceClassification"
 
     def __init__(self, config: BrnnConfig) -> None:
+        if config.num_labels == 1 and config.problem_type == "single_label_classification":
+            # `from_pretrained(directory, num_labels=1)` means regression, and one class would have no loss.
+            config.problem_type = "regression"
         super().__init__(config)
         self.num_labels = config.num_labels
         self.brnn = BrnnModel(config)
@@ -341,12 +389,13 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
         labels: Optional[torch.Tensor] = None,
         output_hidden_states: Optional[bool] = None,
         return_dict: Optional[bool] = None,
+        **kwargs: Any,
     ) -> Union[tuple, SequenceClassifierOutput]:
         """Scores a batch of texts. Arguments that are not listed here are those of `BrnnModel.forward`.
 
         Args:
             labels: What the loss compares `logits` with. Their form depends on `config.problem_type`:
-                `"single_label_classification"`: `(batch_size,)` class ids (cross entropy);
+                `"single_label_classification"`: `(batch_size,)` class ids (cross entropy); rows with -100 do not count;
                 `"multi_label_classification"`: `(batch_size, num_labels)` floats, 0 or 1 (binary cross entropy);
                 `"regression"`: `(batch_size,)` or `(batch_size, num_labels)` floats (mean squared error).
                 If it is None, the first labels set it: `"regression"` if `num_labels` is 1, else
@@ -356,13 +405,11 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
             `loss`, a scalar, if `labels` are given; `logits` `(batch_size, num_labels)`; `hidden_states`, if asked for.
 
         Raises:
-            ValueError: As in `BrnnModel.forward`.
+            ValueError: As in `BrnnModel.forward`, or labels are not class ids where they must be.
         """
         if return_dict is None:
             return_dict = self.config.return_dict
-        outputs = self.brnn(
-            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
-        )
+        outputs = self.brnn(input_ids, attention_mask, inputs_embeds, output_hidden_states, return_dict=True, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output))
         output = SequenceClassifierOutput(
             loss=None if labels is None else self._loss(logits, labels),
@@ -382,7 +429,7 @@ class BrnnForSequenceClassification(BrnnPreTrainedModel):
         if self.config.problem_type == "regression":
             return nn.functional.mse_loss(logits.float().reshape(labels.shape), labels.float())
         if self.config.problem_type == "single_label_classification":
-            return nn.functional.cross_entropy(logits, labels.view(-1).long())
+            return nn.functional.cross_entropy(logits, class_ids(labels.view(-1), self.num_labels))
         return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
 
@@ -392,6 +439,11 @@ class BrnnForTokenClassification(BrnnPreTrainedModel):
     _auto_class = "AutoModelForTokenClassification"
 
     def __init__(self, config: BrnnConfig) -> None:
+        if config.num_labels == 1:
+            raise ValueError(
+                "num_labels is 1, but a token classifier needs two or more. For one number of a whole text, use "
+                "AutoModelForSequenceClassification."
+            )
         super().__init__(config)
         self.num_labels = config.num_labels
         self.brnn = BrnnModel(config)
@@ -407,6 +459,7 @@ class BrnnForTokenClassification(BrnnPreTrainedModel):
         labels: Optional[torch.Tensor] = None,
         output_hidden_states: Optional[bool] = None,
         return_dict: Optional[bool] = None,
+        **kwargs: Any,
     ) -> Union[tuple, TokenClassifierOutput]:
         """Scores every token of a batch of texts. Arguments that are not listed here are those of `BrnnModel.forward`.
 
@@ -418,16 +471,14 @@ class BrnnForTokenClassification(BrnnPreTrainedModel):
             `hidden_states`, if asked for.
 
         Raises:
-            ValueError: As in `BrnnModel.forward`.
+            ValueError: As in `BrnnModel.forward`, or labels are not class ids.
         """
         if return_dict is None:
             return_dict = self.config.return_dict
-        outputs = self.brnn(
-            input_ids, attention_mask, inputs_embeds, output_hidden_states=output_hidden_states, return_dict=True
-        )
+        outputs = self.brnn(input_ids, attention_mask, inputs_embeds, output_hidden_states, return_dict=True, **kwargs)
         logits = self.token_classifier(self.dropout(outputs.last_hidden_state))
         loss = None
         if labels is not None:
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten().long())
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), class_ids(labels.flatten(), self.num_labels))
         output = TokenClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
         return output if return_dict else output.to_tuple()

@@ -153,6 +153,71 @@ def test_a_mask_of_another_shape_is_refused():
         make_model()(torch.ones(2, 5, dtype=torch.long), torch.ones(2, 4))
 
 
+HEADS = [BrnnForSequenceClassification, BrnnForTokenClassification]
+
+
+@pytest.mark.parametrize("model_class", [BrnnModel, *HEADS])
+@pytest.mark.parametrize("name", ["output_attentions", "token_type_ids", "past_key_values", "encoder_hidden_states"])
+def test_arguments_of_transformers_are_taken_empty_and_refused_by_name_otherwise(model_class, name):
+    model, batch = make_model(model_class), make_batch([5, 3], width=5)
+    expected = model(**batch)[0]
+    for nothing in (None, False):
+        assert torch.equal(model(**batch, **{name: nothing})[0], expected)
+    for something in (True, torch.zeros(2, 5, dtype=torch.long)):
+        with pytest.raises(ValueError, match=name):
+            model(**batch, **{name: something})
+    with pytest.raises(TypeError, match="atention_mask"):
+        model(**batch, atention_mask=None)
+
+
+@pytest.mark.parametrize("model_class", HEADS)
+@pytest.mark.parametrize("label", [0.9, -0.5, float("nan"), 3, -1, 1e20])
+def test_labels_that_are_no_class_ids_are_refused(model_class, label):
+    model = make_model(model_class, num_labels=3, problem_type="single_label_classification")
+    shape = (2, 5) if model_class is BrnnForTokenClassification else (2,)
+    labels = torch.full(shape, 1.0)
+    loss = model(**make_batch([5, 3], width=5), labels=labels).loss
+    torch.testing.assert_close(model(**make_batch([5, 3], width=5), labels=labels.long()).loss, loss)
+    labels[-1] = label
+    with pytest.raises(ValueError, match=r"labels holds .* from 0 to 2"):
+        model(**make_batch([5, 3], width=5), labels=labels)
+
+
+def test_a_text_with_an_ignored_label_does_not_count():
+    model = make_model(num_labels=3)
+    batch = make_batch([5, 3], width=5)
+    loss = model(**batch, labels=torch.tensor([2, -100])).loss
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(model(**batch).logits[:1], torch.tensor([2])))
+
+
+def test_one_label_means_regression(tmp_path):
+    labels = {"problem_type": "single_label_classification", "id2label": {0: "NEGATIVE", 1: "POSITIVE"}}
+    make_model(**labels).save_pretrained(tmp_path / "labels")
+    model = BrnnForSequenceClassification.from_pretrained(
+        tmp_path / "labels", num_labels=1, ignore_mismatched_sizes=True
+    )
+    batch, labels = make_batch([5, 3], width=5), torch.tensor([0.25, -3.5])
+    output = model(**batch, labels=labels)
+    torch.testing.assert_close(output.loss, torch.nn.functional.mse_loss(output.logits[:, 0], labels))
+    model.save_pretrained(tmp_path / "number")
+    loaded = BrnnForSequenceClassification.from_pretrained(tmp_path / "number")
+    assert (loaded.config.problem_type, loaded.config.num_labels) == ("regression", 1)
+    torch.testing.assert_close(loaded(**batch).logits, output.logits)
+    with pytest.raises(ValueError, match=r"num_labels is 1.*AutoModelForSequenceClassification"):
+        BrnnForTokenClassification.from_pretrained(tmp_path / "labels", num_labels=1)
+    # transformers leaves its default names out of config.json, and reads such a directory in another way.
+    make_model(problem_type="single_label_classification").save_pretrained(tmp_path / "default")
+    with pytest.raises(ValueError, match='use `problem_type="regression"`'):
+        BrnnForSequenceClassification.from_pretrained(tmp_path / "default", num_labels=1)
+
+
+@pytest.mark.parametrize("model_class", HEADS)
+def test_the_loss_is_the_mean_of_a_batch_for_the_trainer_too(model_class, tmp_path):
+    """`**kwargs` in the signature of `forward` would tell Trainer otherwise."""
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to=[], use_cpu=True)
+    assert not Trainer(model=make_model(model_class), args=arguments).model_accepts_loss_kwargs
+
+
 @pytest.mark.parametrize(
     ("problem_type", "num_labels", "labels", "loss_function"),
     [
