@@ -85,6 +85,11 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
         parser.error(f"--batch_size is {args.batch_size}, expected 1 or more.")
     data_args = check_rows(args) if has_rows else None
     label_names = read_label_names(args)
+    if data_args is not None:
+        from ..data.rows import check_source
+
+        data_args.label_names = label_names
+        check_source(data_args)
     output_dir = args.output_dir or Path("runs") / f"{model_name(args)}.evaluation"
     if saved := [name for name in ("config.json", "model.safetensors") if (output_dir / name).exists()]:
         raise ValueError(f"{output_dir} holds the {saved[0]} of a model. Choose another --output_dir for the results.")
@@ -94,7 +99,6 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     classifier = TorchClassifier(args.model, args.batch_size, args.revision)
     output_dir.mkdir(parents=True, exist_ok=True)
     if data_args is not None:
-        data_args.label_names = label_names
         evaluate_rows(classifier, args, data_args, output_dir)
     if args.checklist:
         run_checklist(classifier, args, output_dir)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Optional
 
 from .. import __version__
+from .parser import errors_in_one_line
 
 COMMANDS = {
     "train": "Train a classifier on labelled texts and save it as a model directory.",
@@ -27,7 +28,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     elif name == "--version":
         print(f"hf-brnn {__version__}")
     elif name in COMMANDS:
-        import_module(f"hf_brnn.commands.{name}").main(rest)
+        with errors_in_one_line(f"hf-brnn {name}"):
+            import_module(f"hf_brnn.commands.{name}").main(rest)
     else:
         import difflib
 

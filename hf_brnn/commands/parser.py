@@ -3,8 +3,10 @@
 import argparse
 import difflib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, Optional
 
 
@@ -19,7 +21,7 @@ class CommandParser(argparse.ArgumentParser):
         return super().parse_known_args([self._underscored(argument) for argument in args], namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = self.parse_known_args(args, namespace)
+        found, unknown = self.parse_known_intermixed_args(args, namespace)
         for argument in unknown:
             self.error(self.explain_unknown(argument))
         return found
@@ -55,12 +57,26 @@ def run_command(parser: CommandParser, run: Callable[[Any], None], argv: Optiona
         run: Takes the parsed arguments. Raises `OSError` or `ValueError` for what the user can correct.
         argv: The arguments; by default those of the process.
     """
-    args = parser.parse_args(argv)
+    with errors_in_one_line(parser.prog):
+        run(parser.parse_args(argv))
+
+
+@contextmanager
+def errors_in_one_line(prog: str, hint: str = "") -> Iterator[None]:
+    """Ends the command with one line on stderr where the user can correct an error or has pressed Ctrl-C.
+
+    Args:
+        prog: The name of the command.
+        hint: What follows the message of an error.
+    """
     try:
-        run(args)
+        yield
     except BrokenPipeError:
         # The reader of the output, such as `head`, has ended. Python would complain again when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (OSError, ValueError) as error:
-        sys.exit(f"{parser.prog}: error: {error}")
+        sys.exit(f"{prog}: error: {error}{hint}")
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -2,8 +2,6 @@
 
 import argparse
 import logging
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -26,11 +24,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Runs the command."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = build_parser()
-    try:
-        run_command(parser, lambda args: predict(args, parser), argv)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+    run_command(parser, lambda args: predict(args, parser), argv)
 
 
 def build_parser() -> CommandParser:

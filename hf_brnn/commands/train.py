@@ -23,7 +23,7 @@ from ..training.options import (
     read_recipe,
     recipe_path,
 )
-from .parser import CommandParser
+from .parser import CommandParser, errors_in_one_line
 
 # What people use. The other options are shown by --help_all.
 COMMON = (
@@ -175,7 +175,9 @@ def check_before_training(values: dict[str, Any]) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Trains as the command line says."""
-    try:
+    is_launched = "ACCELERATE_MIXED_PRECISION" in os.environ
+    hint = "\nThe traceback below is the launcher's. For one process, use hf-brnn train." if is_launched else ""
+    with errors_in_one_line("hf-brnn train", hint):
         values = parse_values(argv)
         check_before_training(values)
         # These imports take seconds: nothing can be wrong with the command line by now.
@@ -183,10 +185,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         from ..training.run import run
 
         run(build_arguments(values))
-    except (OSError, ValueError) as error:
-        is_launched = "ACCELERATE_MIXED_PRECISION" in os.environ
-        hint = "\nThe traceback below is the launcher's. For one process, use hf-brnn train." if is_launched else ""
-        sys.exit(f"hf-brnn train: error: {error}{hint}")
 
 
 if __name__ == "__main__":

@@ -134,15 +134,15 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     writer: _FileWriter
-    if suffix == ".parquet":
-        writer = _ParquetWriter(part)
-    elif suffix in (".csv", ".tsv"):
-        writer = _CsvWriter(part, "\t" if suffix == ".tsv" else ",")
-    elif suffix in (".json", ".jsonl"):
-        writer = _JsonLinesWriter(part)
-    else:
-        raise ValueError(f"{path}: unknown suffix; the file must be one of .csv, .tsv, .json, .jsonl, .parquet.")
     try:
+        if suffix == ".parquet":
+            writer = _ParquetWriter(part)
+        elif suffix in (".csv", ".tsv"):
+            writer = _CsvWriter(part, "\t" if suffix == ".tsv" else ",")
+        elif suffix in (".json", ".jsonl"):
+            writer = _JsonLinesWriter(part)
+        else:
+            raise ValueError(f"{path}: unknown suffix; the file must be one of .csv, .tsv, .json, .jsonl, .parquet.")
         try:
             yield TableWriter(path, writer)
         finally:

@@ -110,7 +110,8 @@ def train_model(
         temperature=temperature,
         history=epoch_history(trainer.state.log_history),
         evaluated="validation" if "validation" in data.eval_splits else "test",
-        config=arguments.config,
+        # The labels that the source holds, where none were named.
+        config=arguments.config | {"label_names": data.label_names},
         best_epoch=best_epoch(trainer),
         seconds=time.perf_counter() - start,
         resumed_epoch=resumed_epoch,

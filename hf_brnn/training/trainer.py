@@ -264,7 +264,7 @@ class BrnnTrainer(Trainer):
             free = shutil.disk_usage(self.args.output_dir).free
             raise OSError(
                 f"{checkpoint} could not be saved ({error}; {free / 1e6:.1f} MB are free on its disk). Earlier ones "
-                "are whole: mend that, then go on with --resume_from_checkpoint."
+                "are complete. Free or repair the disk, then add --resume_from_checkpoint."
             ) from error
         finally:
             self.args.save_total_limit = limit

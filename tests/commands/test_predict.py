@@ -47,6 +47,11 @@ def test_the_old_spelling_of_the_model_works(capsys):
     assert [line.split()[0] for line in ended.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]
 
 
+def test_options_may_come_before_the_texts(capsys):
+    ended = run_main(main, PRETRAINED_FOLDER, "--batch_size", 2, "so happy", "--skip_bad_rows", "so sad", capsys=capsys)
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]
+
+
 def test_a_file_name_in_place_of_a_text_is_an_error(predict, write_file):
     source = write_file("tweets.csv", "text\nso happy\n")
     ended = predict(source)

@@ -63,6 +63,41 @@ def test_help_and_mistakes_load_nothing_heavy(command, arguments, tmp_path):
         assert len(message.strip().splitlines()) == 1
 
 
+def test_a_label_that_the_model_does_not_have_is_reported_before_torch_is_loaded(tmp_path):
+    (tmp_path / "reviews.csv").write_text("text,label\nx,unknown\n")
+    arguments = ("evaluate", PRETRAINED_FOLDER, "--data_files", "reviews.csv")
+    process = run_new_python("-c", RUN, *arguments, cwd=tmp_path)
+    code, loaded = json.loads(process.stdout.splitlines()[-1])
+    assert "reviews.csv, line 2: label 'unknown' is not one of" in code
+    assert not {"torch", "transformers"} & set(loaded)
+
+
+# Presses Ctrl-C when a module is about to be imported.
+INTERRUPT = """
+import os, signal, sys
+late, *arguments = sys.argv[1:]
+sys.addaudithook(lambda event, found: event == "import" and found[0] == late and os.kill(os.getpid(), signal.SIGINT))
+from hf_brnn.commands.main import main
+main(arguments)
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "arguments"),
+    [
+        ("hf_brnn.data.rows", ["train"]),
+        ("torch", ["train"]),
+        ("torch", ["evaluate", PRETRAINED_FOLDER, "--checklist"]),
+        ("onnxruntime", ["predict", PRETRAINED_FOLDER, "a text"]),
+    ],
+)
+def test_ctrl_c_while_something_is_imported_ends_a_command_with_one_line(tmp_path, late, arguments):
+    process = run_new_python("-c", INTERRUPT, late, *arguments, cwd=tmp_path, check=False)
+    assert process.stderr == "Stopped.\n"
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_package_itself_loads_nothing_heavy():
     process = run_new_python("-c", f"import hf_brnn, sys; print(set({HEAVY!r}) & set(sys.modules))")
     assert process.stdout == "set()\n"

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hub_server import Repository
 from processes import run_new_python
 
 import hf_brnn.onnx
 from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.hub.layout import QUANTIZED_GRAPH
 from hf_brnn.inference.load import load
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
@@ -53,6 +55,30 @@ def test_predict_names_the_most_probable_label():
     assert probabilities.dtype == np.float32
     assert classifier.predict(texts) == [classifier.label_names[index] for index in probabilities.argmax(axis=1)]
     assert classifier.predict([]) == []
+
+
+def test_a_model_on_the_hub_runs_through_its_graph(server):
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", QUANTIZED_GRAPH)
+    files = {name: (PRETRAINED_FOLDER / name).read_bytes() for name in names}
+    repository = server.repositories["alice/tweets"] = Repository(private=False)
+    revision = repository.add_commit("main", "first", {**files, "curves.png": b""})
+    classifier = load("alice/tweets", revision=revision)
+    assert isinstance(classifier, OnnxClassifier)
+    assert classifier.predict(["so happy today", "worst day ever"]) == ["POSITIVE", "NEGATIVE"]
+    assert not any("curves.png" in request for request in server.requests)
+
+
+def test_a_model_that_is_not_found_is_asked_for_once(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    for path in ("runs/none", "./none", "/none", "a/b/c"):
+        with pytest.raises(FileNotFoundError, match=f"^{path}: there is no such directory. Check the spelling"):
+            load(path)
+    assert server.requests == []
+    server.broken = "."
+    with pytest.raises(FileNotFoundError, match="no such model on the Hub"):
+        load("alice/none")
+    assert len(server.requests) == 1
 
 
 def test_the_old_import_still_works_with_a_warning():

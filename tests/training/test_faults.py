@@ -504,7 +504,7 @@ def test_a_full_disk_leaves_what_was_saved_before(saved_folder, tmp_path):
     last_line = (tmp_path / "errors").read_text().splitlines()[-1]
     assert "could not be saved" in last_line
     assert re.search(r"; \d\.\d MB are free on its disk", last_line)
-    assert "Earlier ones are whole: mend that" in last_line
+    assert "Earlier ones are complete. Free or repair the disk" in last_line
     left = checkpoints_of(tmp_path / "left" / "run")
     assert left
     assert [find_problem(path) for path in left] == [None] * len(left)
