@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from transformers import PreTrainedTokenizerFast
 
+from .data.labels import label_key
 from .data.rows import LabelledRows
 from .evaluation.report import TrainingReport
 from .hub.load import load_model
@@ -18,7 +19,7 @@ from .hub.save import save_model_directory
 from .inference.classifier import TorchClassifier
 from .training.arguments import build_arguments
 from .training.device import prepare_cpu
-from .training.options import DEFAULT_RECIPE, read_recipe, recipe_path
+from .training.options import DEFAULT_RECIPE, FINETUNE_RECIPE, read_recipe, recipe_path
 from .training.run import train_model
 
 
@@ -29,7 +30,8 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
     tenth, is the validation split: it chooses the best epoch and calibrates the probabilities.
 
     Args:
-        recipe: The recipe, by name or as the path of a YAML file. The other arguments override its values.
+        recipe: The recipe, by name or as the path of a YAML file. The other arguments override its values. With
+            `model_name_or_path` in `options`, the default is `"finetune"`.
         embedding_size: Width of a word's embedding.
         hidden_size: Units of a layer in each direction.
         cell_type: `"lstm"`, `"gru"` or `"rnn"`.
@@ -103,8 +105,9 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
             trained = train_model(arguments, rows=rows, shows_progress=self.verbose)
         self.model_, self.tokenizer_ = trained.model, trained.tokenizer
         self.report_: Optional[TrainingReport] = trained.report
-        values = dict(zip(rows.labels, y))
-        self.classes_ = np.array([values[label] for label in range(len(rows.label_names))])
+        values = {label_key(rows.label_names[label]): value for label, value in zip(rows.labels, y)}
+        names = self.model_.config.id2label  # in the order of the model that the training started from, if any
+        self.classes_ = np.array([values.get(label_key(names[index]), names[index]) for index in range(len(names))])
         return self
 
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803
@@ -143,6 +146,7 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
     def _values(self) -> dict[str, Any]:
         names = ("embedding_size", "hidden_size", "cell_type", "vocab_size", "num_train_epochs", "learning_rate")
         own = {name: getattr(self, name) for name in (*names, "validation_size")}
-        recipe = read_recipe(recipe_path(self.recipe))
+        starts_from_model = self.recipe == DEFAULT_RECIPE and "model_name_or_path" in (self.options or {})
+        recipe = read_recipe(recipe_path(FINETUNE_RECIPE if starts_from_model else self.recipe))
         given = {name: value for name, value in own.items() if value is not None}
         return {**recipe, "test_size": 0, "seed": self.random_state, **given, **(self.options or {})}

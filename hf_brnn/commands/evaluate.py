@@ -130,8 +130,8 @@ def read_label_names(args: argparse.Namespace) -> list[str]:
         OSError: There is no such model, or a file is missing.
         ValueError: The model or the arguments don't fit.
     """
+    from ..hub.find import find_config
     from ..hub.layout import DEFAULT_LABELS
-    from ..inference.load import find_config
 
     config = json.loads(find_config(args.model, args.revision).read_text(encoding="utf-8"))
     names = config.get("id2label", DEFAULT_LABELS)

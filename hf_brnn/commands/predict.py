@@ -67,7 +67,7 @@ def predict(args: argparse.Namespace, parser: CommandParser) -> None:
         args.model = args.old_model
     check_arguments(args, parser)
     check_input(args)
-    from ..inference.load import find_config
+    from ..hub.find import find_config
 
     find_config(args.model, args.revision)
     if args.engine == "ray":

@@ -11,9 +11,11 @@ from typing import Any, Optional
 from ..data.arguments import DataArguments
 from ..data.rows import check_source
 from ..hub.layout import check_output_dir
+from ..training.base_model import with_model_values
 from ..training.checkpoints import check_no_checkpoints
 from ..training.options import (
     DEFAULT_RECIPE,
+    FINETUNE_RECIPE,
     LAST_CHECKPOINT,
     OLD_NAMES,
     Option,
@@ -33,6 +35,10 @@ COMMON = (
     "validation_size",
     "test_size",
     "max_rows",
+    "model_name_or_path",
+    "model_revision",
+    "freeze",
+    "extend_vocabulary",
     "vocab_size",
     "embedding_size",
     "hidden_size",
@@ -41,6 +47,7 @@ COMMON = (
     "num_train_epochs",
     "per_device_train_batch_size",
     "learning_rate",
+    "head_learning_rate",
     "early_stopping_patience",
     "precision",
     "seed",
@@ -52,6 +59,7 @@ examples:
   hf-brnn train reviews.csv                            the columns are found; saves runs/reviews
   hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
   hf-brnn train --config sentiment140                  a recipe by name, or the path of a YAML file
+  hf-brnn train new.csv --model_name_or_path runs/reviews    starts from a model, with the recipe finetune
   hf-brnn train reviews.csv --resume_from_checkpoint   goes on with an interrupted run
   accelerate launch -m hf_brnn.commands.train reviews.csv    on several GPUs
 """
@@ -70,6 +78,9 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     known, _ = _config_parser().parse_known_args(arguments)
+    if known.config is None:
+        names = {argument.partition("=")[0].replace("-", "_") for argument in arguments}
+        known.config = FINETUNE_RECIPE if "__model_name_or_path" in names else DEFAULT_RECIPE
     shows_help = known.help or known.help_all
     recipe: dict[str, Any] = {}
     if not shows_help or Path(known.config).is_file() or known.config:
@@ -98,7 +109,8 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
 
 def _config_parser() -> CommandParser:
     parser = CommandParser(prog="hf-brnn train", add_help=False)
-    parser.add_argument("--config", default=DEFAULT_RECIPE, help="Recipe: a name, or a YAML file.")
+    defaults = f"{DEFAULT_RECIPE}, or {FINETUNE_RECIPE} with --model_name_or_path"
+    parser.add_argument("--config", help=f"Recipe: a name, or a YAML file. [{defaults}]")
     parser.add_argument("-h", "--help", action="store_true", help="Show the common options.")
     parser.add_argument("--help_all", action="store_true", help="Show all options, those of TrainingArguments too.")
     return parser
@@ -158,12 +170,13 @@ def _add_option(
 
 
 def check_before_training(values: dict[str, Any]) -> None:
-    """Checks the data and the output folder, without importing torch or transformers.
+    """Checks the data, the model to start from and the output folder, without importing torch or transformers.
 
     Raises:
-        OSError: A file is missing, or the output folder holds something else or an interrupted run.
-        ValueError: A value of the data is out of range, or a file can't be read.
+        OSError: A file or the model is missing, or the output folder holds something else or an interrupted run.
+        ValueError: A value of the data is out of range or not that of the model, or a file can't be read.
     """
+    values = with_model_values(values)
     names = {field.name for field in fields(DataArguments)}
     data_args = DataArguments(**{name: value for name, value in values.items() if name in names})
     check_source(data_args)

@@ -77,7 +77,11 @@ class DataArguments:
         metadata={"help": "Probability that a training text gets an emoticon like those Sentiment140 was labelled by."},
     )
     skip_bad_rows: bool = field(default=False, metadata={"help": "List and skip rows that can't be used."})
-    vocab_size: int = field(default=4000, metadata={"help": "Maximum number of words in the vocabulary."})
+    vocab_size: Optional[int] = field(default=4000, metadata={"help": "Maximum number of words in the vocabulary."})
+    extend_vocabulary: bool = field(
+        default=False,
+        metadata={"help": "Add the words of the training texts to the vocabulary of the model to start from."},
+    )
     min_frequency: int = field(
         default=2, metadata={"help": "Minimum number of times that a word occurs in the training texts."}
     )

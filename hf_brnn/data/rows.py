@@ -84,6 +84,12 @@ class LabelledRows:
         self.neutral += other.neutral
         self.bad_rows += other.bad_rows
 
+    def with_label_names(self, names: list[str]) -> "LabelledRows":
+        """Returns the same rows with the label ids of `names`, which hold all of `label_names` in any order."""
+        places = {label_key(name): index for index, name in enumerate(names)}
+        ids = [places[label_key(name)] for name in self.label_names]
+        return replace(self, labels=[ids[label] for label in self.labels], label_names=names)
+
     def select(self, indices: Iterable[int]) -> "LabelledRows":
         """Returns the rows at `indices`, in that order."""
         indices = list(indices)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, Optional
 
@@ -71,6 +72,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         vocab_size=config["vocab_size"],
         labels=labels,
         source=_describe_source(data, run),
+        base_model=_describe_base_model(run),
         is_sample=_is_sample(run),
         is_sentiment140=HUB_DATASET in (data.datasets or []),
         ships=name == PRETRAINED_FOLDER.name,
@@ -132,7 +134,11 @@ def _metadata(
         for metric, title in CARD_METRICS.items()
         if not math.isnan(_number(metrics.get(metric)))
     ]
+    base = run.get("model_name_or_path")
+    is_id = bool(base and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base))
     return ModelCardData(
+        base_model=base if is_id else None,
+        base_model_relation="finetune" if is_id else None,
         language="en" if is_public else None,
         license="apache-2.0" if is_public else None,
         library_name="transformers",
@@ -160,6 +166,18 @@ def _describe_source(data: ModelCardData, run: dict[str, Any]) -> str:
     if run.get("data_files"):
         return ", ".join(run["data_files"])
     return "the sample that ships with the package" if _is_sample(run) else "texts of its user"
+
+
+def _describe_base_model(run: dict[str, Any]) -> str:
+    """Returns a sentence on the model that the training started from; empty if there was none."""
+    name, revision = run.get("model_name_or_path"), run.get("model_revision")
+    if not name:
+        return ""
+    link = f"[{name}](https://huggingface.co/{name})" if "/" in name else f"`{name}`"
+    sentence = f"The training started from the weights of {link}" + (f", commit {revision}." if revision else ".")
+    return sentence + (
+        " The words of the training texts were added to its vocabulary." if run.get("extend_vocabulary") else ""
+    )
 
 
 def _describe_training(metrics: dict[str, Any]) -> str:

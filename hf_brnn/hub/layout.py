@@ -78,7 +78,7 @@ def check_model_directory(directory: Path) -> None:
             f'{directory}: id2label in config.json is {names!r}, expected the keys "0", "1" and so on. Restore '
             "config.json."
         )
-    words = _number_of_words(directory / "tokenizer.json")
+    words = number_of_words(directory / "tokenizer.json")
     try:
         with safe_open(directory / WEIGHTS, framework="np") as weights:
             embedding, *_ = weights.get_slice(EMBEDDING).get_shape()
@@ -201,7 +201,12 @@ def is_brnn_config(path: Path) -> bool:
         return False
 
 
-def _number_of_words(path: Path) -> int:
+def number_of_words(path: Path) -> int:
+    """Returns the number of ids of a tokenizer.json.
+
+    Raises:
+        ValueError: It is not that of a WordLevel tokenizer.
+    """
     model = _read_json(path).get("model")
     vocab = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocab, dict) or not vocab or not all(isinstance(index, int) for index in vocab.values()):

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
-from ..hub.layout import QUANTIZED_GRAPH, WEIGHTS, check_model_directory
+from ..hub.find import check_no_revision, find_config
+from ..hub.layout import QUANTIZED_GRAPH, WEIGHTS
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -29,7 +30,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
     """
     directory = Path(model)
     if directory.is_dir():
-        _check_no_revision(model, revision)
+        check_no_revision(model, revision)
     else:
         find_config(model, revision)
         from huggingface_hub import snapshot_download
@@ -53,57 +54,3 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
 def has_quantized_graph(model: Union[str, Path]) -> bool:
     """Returns whether this is a model directory with an int8 graph."""
     return (Path(model) / QUANTIZED_GRAPH).is_file()
-
-
-def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path:
-    """Checks a model before torch is loaded, and returns its config.json.
-
-    Args:
-        model: A model directory, or a model id on the Hub.
-        revision: Branch, tag or commit of a model on the Hub.
-
-    Raises:
-        OSError: There is no such directory or model, or a file is missing.
-        ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
-    """
-    path = Path(model)
-    if path.is_file():
-        raise ValueError(f"{model} is a file, expected a model directory or a model id on the Hub. Name one of these.")
-    if path.is_dir():
-        _check_no_revision(model, revision)
-        check_model_directory(path)
-        return path / "config.json"
-    advice = "Check the spelling. hf-brnn train writes model directories to runs/."
-    if _is_path(str(model)):
-        raise FileNotFoundError(f"{model}: there is no such directory. {advice}")
-    from httpx2 import TransportError
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
-
-    is_reached = True
-    try:
-        try:
-            # One request. Without a network, `hf_hub_download` would repeat it for half a minute.
-            get_hf_file_metadata(hf_hub_url(str(model), "config.json", revision=revision))
-        except (OfflineModeIsEnabled, TransportError):
-            is_reached = False
-        return Path(hf_hub_download(str(model), "config.json", revision=revision, local_files_only=not is_reached))
-    except HFValidationError as error:
-        raise FileNotFoundError(f"{model}: there is no such directory. {advice}") from error
-    except OSError as error:
-        reason, *_ = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise FileNotFoundError(
-            f"{model}: there is no such directory, and no such model on the Hub that can be read ({reason}) {advice}"
-        ) from error
-
-
-def _is_path(model: str) -> bool:
-    """Returns whether this can only be meant as a path: ids on the Hub are `name` or `user/name`."""
-    path = Path(model)
-    is_below_directory = len(path.parts) > 1 and Path(path.parts[0]).is_dir()
-    return model.startswith((".", "~")) or len(path.parts) > 2 or is_below_directory
-
-
-def _check_no_revision(model: Union[str, Path], revision: Optional[str]) -> None:
-    if revision is not None:
-        raise ValueError(f"{model} is a directory, but a revision is for a model on the Hub. Leave out the revision.")

@@ -1,12 +1,19 @@
 """The values of a model that a training sets."""
 
 from dataclasses import dataclass, field
+from typing import Optional
 
 
 @dataclass
 class ModelArguments:
-    """Sizes, cell, pooling and dropouts of a new model; `BrnnConfig` says what each of them means."""
+    """The model to start from, or sizes, cell and pooling of a new one; and the dropouts. `BrnnConfig` says what each
+    of them means."""
 
+    model_name_or_path: Optional[str] = field(
+        default=None,
+        metadata={"help": "Start from this model: a model directory, a model id on the Hub, or a model that ships."},
+    )
+    model_revision: Optional[str] = field(default=None, metadata={"help": "Branch, tag or commit of it on the Hub."})
     embedding_size: int = field(default=256, metadata={"help": "Width of a word's embedding."})
     hidden_size: int = field(default=196, metadata={"help": "Units of a layer in each direction."})
     num_hidden_layers: int = field(default=1, metadata={"help": "Number of bidirectional layers."})

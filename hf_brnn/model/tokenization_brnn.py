@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Optional
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
@@ -75,7 +76,7 @@ def new_tokenizer(shows_names: bool = False) -> Tokenizer:
 def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 1) -> PreTrainedTokenizerFast:
     """Trains a tokenizer whose vocabulary holds the most frequent words of `texts`.
 
-    A word that follows an @ at least as often as it occurs alone is a user name. It stays unknown.
+    User names stay unknown, see `count_words`.
 
     Args:
         texts: The texts of the training split. Pass no others: their words would leak into the vocabulary.
@@ -90,24 +91,47 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
     """
     if vocab_size < 3:
         raise ValueError(f"vocab_size is {vocab_size}, but must be at least 3: {PAD_TOKEN}, {UNK_TOKEN} and one word.")
+    words = [PAD_TOKEN, UNK_TOKEN, *count_words(texts, min_frequency)]
+    if len(words) < 3:
+        raise ValueError(f"No word of the training texts occurs {min_frequency} times or more: lower min_frequency.")
+    return _with_vocabulary(new_tokenizer(), {word: index for index, word in enumerate(words[:vocab_size])})
+
+
+def extend_tokenizer(
+    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], vocab_size: Optional[int], min_frequency: int
+) -> PreTrainedTokenizerFast:
+    """Returns a tokenizer that also knows the words of `texts`. The words of `tokenizer` keep their ids.
+
+    Args:
+        tokenizer: The tokenizer to extend.
+        texts: The texts of the training split.
+        vocab_size: Maximum number of ids; the most frequent new words are taken. None for no limit.
+        min_frequency: Minimum number of occurrences of a new word.
+    """
+    vocabulary = tokenizer.get_vocab()
+    new_words = [word for word in count_words(texts, min_frequency) if word not in vocabulary]
+    if vocab_size is not None:
+        new_words = new_words[: max(vocab_size - len(vocabulary), 0)]
+    first = max(vocabulary.values()) + 1
+    extended = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    return _with_vocabulary(extended, vocabulary | {word: first + index for index, word in enumerate(new_words)})
+
+
+def count_words(texts: Iterable[str], min_frequency: int) -> list[str]:
+    """Returns the words that occur `min_frequency` times, the most frequent first, without those that are user
+    names: words that follow an @ at least as often as they occur alone."""
     counter = new_tokenizer(shows_names=True)
-    trainer = WordLevelTrainer(
-        vocab_size=sys.maxsize,
-        min_frequency=min_frequency,
-        special_tokens=[PAD_TOKEN, UNK_TOKEN],
-        show_progress=False,
-    )
+    trainer = WordLevelTrainer(vocab_size=sys.maxsize, min_frequency=min_frequency, show_progress=False)
     counter.train_from_iterator(texts, trainer)
     ranks = counter.get_vocab()  # 0 is the most frequent word
-    words = [
+    return [
         word
         for word in sorted(ranks, key=ranks.__getitem__)
         if not re.fullmatch(USER_PATTERN, word) and ranks[word] < ranks.get(f"@{word}", sys.maxsize)
     ]
-    if len(words) < 3:
-        raise ValueError(f"No word of the training texts occurs {min_frequency} times or more: lower min_frequency.")
-    tokenizer = new_tokenizer()
-    vocabulary = {word: index for index, word in enumerate(words[:vocab_size])}
+
+
+def _with_vocabulary(tokenizer: Tokenizer, vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:
     tokenizer.model = WordLevel(vocabulary, unk_token=UNK_TOKEN)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

@@ -26,6 +26,8 @@ def adversarial_step(trainer: Trainer, model: Any, inputs: Any, num_items_in_bat
     seen: list[torch.Tensor] = []
 
     def keep_gradient(module: Any, arguments: Any, output: torch.Tensor) -> None:
+        if not output.requires_grad:  # the embeddings are frozen
+            output.requires_grad_()
         output.retain_grad()
         seen.append(output)
 

@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from ..data.arguments import DataArguments
 from ..model.arguments import ModelArguments
+from .base_model import BaseModel, with_model_values
 from .options import check_values
 
 # Values that name folders and accounts, or say how a run was started and where it went. With those of `hub_`, they are
@@ -72,6 +73,17 @@ class BrnnTrainingArguments(TrainingArguments):
         default=False,
         metadata={"help": "Add character n-gram vectors to word embeddings in training; a plain table is saved."},
     )
+    freeze: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Keep these weights of the model to start from: embeddings, or encoder, which trains the "
+            "classifier alone.",
+            "choices": ("embeddings", "encoder"),
+        },
+    )
+    head_learning_rate: Optional[float] = field(
+        default=None, metadata={"help": "Highest learning rate of the classifier; by default learning_rate."}
+    )
     save_fp16: bool = field(
         default=False,
         metadata={"help": "Save embeddings and recurrent weights in float16, at half the size; they load as float32."},
@@ -123,7 +135,7 @@ class Arguments(NamedTuple):
         data: Those of the data.
         training: Those of the training.
         config: The same values as a recipe: all of model and data, and those of the training that were given. Files
-            are named without their folders.
+            and model directories are named without their folders.
     """
 
     model: ModelArguments
@@ -136,10 +148,11 @@ def build_arguments(values: Mapping[str, Any]) -> Arguments:
     """Sorts the values of a recipe, by name, into the arguments of model, data and training.
 
     Raises:
+        OSError: There is no such model to start from.
         TypeError: A name is unknown.
-        ValueError: A value is out of range.
+        ValueError: A value is out of range, or not that of the model to start from.
     """
-    rest = dict(values)
+    rest = with_model_values(values)
     model = ModelArguments(**{f.name: rest.pop(f.name) for f in fields(ModelArguments) if f.name in rest})
     data = DataArguments(**{f.name: rest.pop(f.name) for f in fields(DataArguments) if f.name in rest})
     training = BrnnTrainingArguments(**rest)
@@ -147,6 +160,8 @@ def build_arguments(values: Mapping[str, Any]) -> Arguments:
     for name in FILE_NAMES:
         if config.get(name):
             config[name] = [Path(file).name for file in config[name]]
+    if base := BaseModel.find(model.model_name_or_path, model.model_revision):
+        config |= {"model_name_or_path": base.public_name, "model_revision": base.commit}
     for name in sorted({*rest, "seed", "optim"}):
         if name not in LOCAL_NAMES and not name.startswith("hub_"):
             value = getattr(training, name)

@@ -10,32 +10,50 @@ from ..model.arguments import ModelArguments
 from ..model.configuration_brnn import BrnnConfig
 from ..model.modeling_brnn import BrnnForSequenceClassification
 from .arguments import BrnnTrainingArguments
+from .base_model import BaseModel
 from .callbacks import CurvesCallback, ProgressTable
 from .checkpoints import CURVES
 from .ngram_embedding import NgramEmbedding
 from .prepare import PreparedData
 from .trainer import BrnnTrainer, compute_metrics
+from .warm_start import add_ngrams, copy_weights, freeze
 
 
 def build_model(
     model_args: ModelArguments, training_args: BrnnTrainingArguments, data: PreparedData
 ) -> BrnnForSequenceClassification:
-    """Builds a model for the prepared data, initialized from the seed of the training.
+    """Builds a model for the prepared data, initialized from the seed of the training and, if there is one, from the
+    model that the training starts from.
 
     Raises:
-        ValueError: A value of the model is out of range.
+        OSError: There is no such model to start from.
+        ValueError: A value of the model is out of range, or options contradict each other.
     """
+    if training_args.freeze and training_args.ngram_embeddings:
+        raise ValueError(
+            f"ngram_embeddings trains the embeddings, which freeze {training_args.freeze} keeps: add "
+            "--ngram_embeddings False, or leave out --freeze."
+        )
+    base = BaseModel.find(model_args.model_name_or_path, model_args.model_revision)
+    values = {name: value for name, value in asdict(model_args).items() if not name.startswith("model_")}
     torch.manual_seed(training_args.seed)
     config = BrnnConfig(
         vocab_size=len(data.tokenizer),
         id2label=dict(enumerate(data.label_names)),
         label2id={name: index for index, name in enumerate(data.label_names)},
         problem_type="single_label_classification",
-        **asdict(model_args),
+        **values,
     )
     model = BrnnForSequenceClassification(config)
+    if base is not None:
+        copy_weights(base, model, data.tokenizer.convert_ids_to_tokens(range(config.vocab_size)))
     if training_args.ngram_embeddings:
-        model.set_input_embeddings(NgramEmbedding(data.tokenizer, config))
+        embeddings = NgramEmbedding(data.tokenizer, config)
+        if base is not None:
+            add_ngrams(model.get_input_embeddings(), embeddings)
+        model.set_input_embeddings(embeddings)
+    if training_args.freeze:
+        freeze(model, training_args.freeze)
     return model
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Optional
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 
+from .base_model import SIZES
 from .options import LAST_CHECKPOINT
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ CHECKPOINT_FILES = (
     "tokenizer.json",
     "trainer_state.json",
 )
-ARCHITECTURE = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def check_model(checkpoint: str, model: "PreTrainedModel") -> None:
     saved = BrnnConfig.from_pretrained(checkpoint)
     with safe_open(Path(checkpoint) / "model.safetensors", framework="np") as weights:
         names = list(weights.keys())
-    values = {name: (getattr(saved, name), getattr(model.config, name)) for name in ("id2label", *ARCHITECTURE)}
+    values = {name: (getattr(saved, name), getattr(model.config, name)) for name in ("id2label", *SIZES)}
     had_ngrams, has_ngrams = (any("ngram" in name for name in found) for found in (names, model.state_dict()))
     values["ngram_embeddings"] = (had_ngrams, has_ngrams)
     for name, (before, now) in values.items():

@@ -58,6 +58,12 @@ class NgramEmbedding(DistinctEmbedding):
         return own + sums * self.scales[ids]
 
 
+def ngrams_of(word: str) -> set[str]:
+    """Returns the character n-grams of `<word>`."""
+    text = f"<{word}>"
+    return {text[start : start + size] for size in NGRAM_SIZES for start in range(len(text) - size + 1)}
+
+
 def shared_ngrams(words: list[str]) -> tuple[int, list[list[int]]]:
     """The character n-grams of words in angle brackets, `<word>`; one that only a single word has is left out, because
     the word's own vector says the same.
@@ -65,11 +71,7 @@ def shared_ngrams(words: list[str]) -> tuple[int, list[list[int]]]:
     Returns:
         The number of n-grams, and for each word the ids of its own; none for an empty one.
     """
-    spellings = [f"<{word}>" if word else "" for word in words]
-    found = [
-        {text[start : start + size] for size in NGRAM_SIZES for start in range(len(text) - size + 1)}
-        for text in spellings
-    ]
+    found = [ngrams_of(word) if word else set() for word in words]
     counts = Counter(chain.from_iterable(found))
     ids = {ngram: index for index, ngram in enumerate(sorted(ngram for ngram in counts if counts[ngram] > 1))}
     return len(ids), [sorted(ids[ngram] for ngram in ngrams if ngram in ids) for ngrams in found]

@@ -20,6 +20,7 @@ from ..model.arguments import ModelArguments
 
 PACKAGE = Path(__file__).parent.parent
 DEFAULT_RECIPE = "quickstart"
+FINETUNE_RECIPE = "finetune"  # the default of a training that starts from a model
 LAST_CHECKPOINT = "last"
 # Spellings of earlier versions.
 OLD_NAMES = {
@@ -231,7 +232,13 @@ def check_values(values: Mapping[str, Any]) -> None:
             check(name, 0 <= value < 1, "in [0, 1)")
         elif name in ("num_train_epochs", "initializer_range"):
             check(name, value > 0, "a positive number")
-        elif name in ("learning_rate", "adversarial_epsilon", "weight_decay", "early_stopping_patience"):
+        elif name in (
+            "learning_rate",
+            "head_learning_rate",
+            "adversarial_epsilon",
+            "weight_decay",
+            "early_stopping_patience",
+        ):
             check(name, value >= 0, "0 or more")
         elif name in ("seed", "data_seed"):
             check(name, value in range(2**32), f"between 0 and {2**32 - 1}")

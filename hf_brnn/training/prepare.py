@@ -4,8 +4,9 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,8 +24,9 @@ from ..data.rows import LabelledRows, load_splits, training_texts
 from ..data.splits import split_rows
 from ..data.streaming import SourceScan, SplitThresholds, StreamedTexts, StreamSplits, scan_source
 from ..data.summary import describe
-from ..model.tokenization_brnn import save_tokenizer, train_tokenizer
+from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
+from .base_model import BaseModel
 
 EVAL_SPLITS = ("validation", "test")
 STREAM_THRESHOLDS = "stream.json"
@@ -61,6 +63,7 @@ def prepare_data(
     training_args: BrnnTrainingArguments,
     folder: Path,
     rows: Optional[LabelledRows] = None,
+    base: Optional[BaseModel] = None,
 ) -> PreparedData:
     """Reads, splits and tokenizes the data in the main process; the others wait and map its files into memory. With
     `streaming`, the training split is tokenized while training.
@@ -70,6 +73,7 @@ def prepare_data(
         training_args: Tells which process this is.
         folder: Where tokenizer and tokenized splits are kept.
         rows: Rows in memory, such as `LabelledRows.from_lists` makes, to read instead of the source.
+        base: The model that the training starts from, if any: its words, and its labels if they are those of the rows.
 
     Raises:
         ValueError: The processes don't see the same data, or `streaming` is given with `rows`.
@@ -83,9 +87,9 @@ def prepare_data(
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
             if data_args.streaming:
-                _write_stream(data_args, training_args, folder)
+                _write_stream(data_args, training_args, folder, base)
             else:
-                _write_data(data_args, training_args, folder, rows)
+                _write_data(data_args, training_args, folder, rows, base)
     _check_all_read_the_same(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
     eval_splits = {
@@ -140,31 +144,42 @@ def _check_all_read_the_same(folder: Path) -> None:
 
 
 def _write_data(
-    data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path, rows: Optional[LabelledRows]
+    data_args: DataArguments,
+    training_args: BrnnTrainingArguments,
+    folder: Path,
+    rows: Optional[LabelledRows],
+    base: Optional[BaseModel],
 ) -> None:
     source = load_splits(data_args) if rows is None else {"train": rows}
+    if base is not None and data_args.label_names is None:
+        names = base.continued_labels(source["train"].label_names)
+        source = {name: split.with_label_names(names) for name, split in source.items()}
     data_args.check_label_names(source["train"].label_names)
     splits = split_rows(source["train"], data_args, source)
     _write_label_names(splits["train"].label_names, folder)
     classes = sum((Counter(split.labels) for split in source.values()), Counter())
     warn_of_rare_labels(Counter(splits["train"].labels), splits["train"].label_names)
     splits["train"] = replace(splits["train"], texts=training_texts(splits["train"], data_args))
-    tokenizer = train_tokenizer(splits["train"].texts, data_args.vocab_size, data_args.min_frequency)
+    tokenizer = _make_tokenizer(splits["train"].texts, data_args, base)
     save_tokenizer(tokenizer, folder / "tokenizer")
     train = _tokenize(splits.pop("train"), tokenizer, training_args)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
         _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
     sizes = {name: len(split) for name, split in splits.items()} | {"train": len(train)}
-    _write_summary(describe(source["train"], sizes, classes, train.lengths, data_args), tokenizer, folder)
+    _write_summary(describe(source["train"], sizes, classes, train.lengths, data_args), tokenizer, folder, base)
 
 
-def _write_stream(data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path) -> None:
+def _write_stream(
+    data_args: DataArguments, training_args: BrnnTrainingArguments, folder: Path, base: Optional[BaseModel]
+) -> None:
     thresholds = SplitThresholds.from_args(data_args)
+    if base is not None and data_args.label_names is None:
+        thresholds = replace(thresholds, label_names=base.continued_labels(thresholds.label_names))
     _write_label_names(thresholds.label_names, folder)
     scan = SourceScan(np.zeros(training_args.world_size, dtype=np.int64))
     train_texts = scan_source(data_args, StreamSplits(thresholds, data_args), scan)
-    tokenizer = train_tokenizer(train_texts, data_args.vocab_size, data_args.min_frequency)
+    tokenizer = _make_tokenizer(train_texts, data_args, base)
     save_tokenizer(tokenizer, folder / "tokenizer")
     warn_of_rare_labels(scan.labels, thresholds.label_names)
     replace(thresholds, train_rows=scan.train_rows.tolist()).save(folder / STREAM_THRESHOLDS)
@@ -172,7 +187,20 @@ def _write_stream(data_args: DataArguments, training_args: BrnnTrainingArguments
         if split:
             _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
     lengths = _tokenize(scan.rows, tokenizer, training_args).lengths
-    _write_summary(describe(scan.rows, scan.sizes, scan.labels, lengths, data_args), tokenizer, folder)
+    _write_summary(describe(scan.rows, scan.sizes, scan.labels, lengths, data_args), tokenizer, folder, base)
+
+
+def _make_tokenizer(
+    texts: Iterable[str], data_args: DataArguments, base: Optional[BaseModel]
+) -> PreTrainedTokenizerFast:
+    if base is None:
+        return train_tokenizer(texts, data_args.vocab_size or sys.maxsize, data_args.min_frequency)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(base.path)
+    if data_args.extend_vocabulary:
+        return extend_tokenizer(tokenizer, texts, data_args.vocab_size, data_args.min_frequency)
+    for _ in texts:  # a stream finds its splits on the way
+        pass
+    return extend_tokenizer(tokenizer, [], None, 1)
 
 
 def warn_of_rare_labels(labels: Counter[int], names: list[str]) -> None:
@@ -204,5 +232,10 @@ def _tokenize(
     return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, shows_progress)
 
 
-def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    (folder / SUMMARY).write_text(f"{summary}\nvocabulary {len(tokenizer):,} words\n", encoding="utf-8")
+def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Optional[BaseModel]) -> None:
+    lines = [summary, f"vocabulary {len(tokenizer):,} words"]
+    if base is not None:
+        lines[-1] += f", {len(tokenizer) - base.words:,} of them new"
+        names = json.loads((folder / LABEL_NAMES).read_text(encoding="utf-8"))
+        lines.append(f"start    {base.public_name}; labels kept: {', '.join(base.kept_labels(names)) or 'none'}")
+    (folder / SUMMARY).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -21,6 +21,7 @@ from ..hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push
 from ..hub.save import save_model_directory
 from ..model.modeling_brnn import BrnnForSequenceClassification
 from .arguments import Arguments
+from .base_model import BaseModel
 from .build import build_trainer
 from .callbacks import StopOnSignal, Stopped
 from .checkpoints import (
@@ -79,7 +80,8 @@ def train_model(
     start = time.perf_counter()
     checkpoint = checkpoint_to_resume(training_args)
     folder = Path(training_args.output_dir) / DATA_FOLDER
-    data = prepare_data(arguments.data, training_args, folder, rows)
+    base = BaseModel.find(arguments.model.model_name_or_path, arguments.model.model_revision)
+    data = prepare_data(arguments.data, training_args, folder, rows, base)
     shows_progress &= training_args.process_index == 0
     if shows_progress:
         print(data.summary)

@@ -122,6 +122,21 @@ class BrnnTrainer(Trainer):
         optimizer_class, kwargs = Trainer.get_optimizer_cls_and_kwargs(args, model)
         return (RowSparseAdamW if optimizer_class is torch.optim.AdamW else optimizer_class), kwargs
 
+    def create_optimizer(self, model: Optional[PreTrainedModel] = None) -> torch.optim.Optimizer:
+        """Creates the optimizer; with `head_learning_rate`, the classifier's parameters have groups of their own."""
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new and self.args.head_learning_rate is not None:
+            base = self.accelerator.unwrap_model(self.model).base_model
+            others = set(map(id, base.parameters()))
+            groups = []
+            for group in optimizer.param_groups:
+                for is_head, rate in ((False, group["lr"]), (True, self.args.head_learning_rate)):
+                    parameters = [value for value in group["params"] if (id(value) not in others) == is_head]
+                    groups.append(group | {"params": parameters, "lr": rate})
+            optimizer.param_groups[:] = groups
+        return optimizer
+
     def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
         if self._is_sparse:
             return clip_grad_norm(model.parameters(), self.args.max_grad_norm)

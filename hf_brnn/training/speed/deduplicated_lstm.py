@@ -210,7 +210,9 @@ def read_distinct_words(model: BrnnPreTrainedModel) -> None:
     """
     embeddings = model.get_input_embeddings()
     if not isinstance(embeddings, DistinctEmbedding):
-        embeddings = DistinctEmbedding.from_pretrained(embeddings.weight, False, embeddings.padding_idx)
+        embeddings = DistinctEmbedding.from_pretrained(
+            embeddings.weight, not embeddings.weight.requires_grad, embeddings.padding_idx
+        )
         model.set_input_embeddings(embeddings)
     embeddings.keeps_words = True
     layers = model.base_model.encoder.layer

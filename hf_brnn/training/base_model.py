@@ -1,0 +1,107 @@
+"""The model that a training starts from: its sizes, labels and tokenizer. Loads neither torch nor transformers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Optional
+
+from ..data.labels import label_key
+from ..hub.find import find_model
+from ..hub.layout import DEFAULT_LABELS, number_of_words
+from ..model.arguments import ModelArguments
+
+SIZES = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
+# Options that say how to start from a model.
+START_OPTIONS = ("model_revision", "freeze", "extend_vocabulary")
+SNAPSHOTS = "snapshots"  # huggingface_hub's folder of commits
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The model that a training starts from.
+
+    Attributes:
+        name: Its name, as `model_name_or_path` gives it.
+        path: Its directory; for a model on the Hub, the one in the cache.
+    """
+
+    name: str
+    path: Path
+
+    @classmethod
+    def find(cls, name: Optional[str], revision: Optional[str] = None) -> Optional["BaseModel"]:
+        """Finds a model; None without a name.
+
+        Raises:
+            What `find_model` raises.
+        """
+        return None if name is None else cls(name, find_model(name, revision))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+
+    @property
+    def label_names(self) -> list[str]:
+        names = self.config.get("id2label", DEFAULT_LABELS)
+        return [names[str(index)] for index in range(len(names))]
+
+    @cached_property
+    def words(self) -> int:
+        """Number of ids of its tokenizer."""
+        return number_of_words(self.path / "tokenizer.json")
+
+    @property
+    def public_name(self) -> str:
+        """The name without the folders of this machine."""
+        return self.path.name if Path(self.name).is_dir() else self.name
+
+    @property
+    def commit(self) -> Optional[str]:
+        """The commit of a model on the Hub."""
+        return self.path.name if self.path.parent.name == SNAPSHOTS else None
+
+    def continued_labels(self, names: list[str]) -> list[str]:
+        """Returns the label names of the training: those of the model, if it has all of `names`, else `names`."""
+        return self.label_names if len(self.kept_labels(names)) == len(names) else names
+
+    def kept_labels(self, names: list[str]) -> dict[str, int]:
+        """Returns those of `names` that the model has, with their ids in the model."""
+        ids = {label_key(name): index for index, name in enumerate(self.label_names)}
+        return {name: ids[label_key(name)] for name in names if label_key(name) in ids}
+
+
+def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds to the values of a training those that come from the model that it starts from: all sizes, and the dropouts
+    that are not given.
+
+    Raises:
+        OSError: There is no such model, or a file is missing.
+        ValueError: A given size is not that of the model, or an option needs a model to start from.
+    """
+    base = BaseModel.find(values.get("model_name_or_path"), values.get("model_revision"))
+    if base is None:
+        for name in START_OPTIONS:
+            if values.get(name):
+                raise ValueError(
+                    f"{name} is {values[name]}, but this training starts from no model: give --model_name_or_path."
+                )
+        return dict(values)
+    own = {
+        f.name: base.config.get(f.name, f.default) for f in fields(ModelArguments) if not f.name.startswith("model_")
+    }
+    for name in SIZES:
+        if name in values and values[name] != own[name]:
+            raise ValueError(
+                f"{name} is {values[name]}, but {base.name} has {own[name]}, and sizes come from the model: leave out "
+                f"--{name}, or train without --model_name_or_path."
+            )
+    words, vocab_size = base.words, values.get("vocab_size")
+    if vocab_size is not None and (vocab_size < words or (vocab_size > words and not values.get("extend_vocabulary"))):
+        raise ValueError(
+            f"vocab_size is {vocab_size}, but {base.name} has {words} words: leave out --vocab_size, or give a larger "
+            "one with --extend_vocabulary."
+        )
+    return {"vocab_size": None, **own, **values}

@@ -1,0 +1,72 @@
+"""Starting from a model: copies its weights into a new one, makes vectors for new words, and freezes weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import nn
+
+from ..hub.load import load_model
+from ..model.modeling_brnn import BrnnForSequenceClassification
+from .base_model import BaseModel
+from .ngram_embedding import NgramEmbedding, ngrams_of
+
+
+@torch.no_grad()
+def copy_weights(base: BaseModel, model: BrnnForSequenceClassification, words: Sequence[str]) -> None:
+    """Copies the weights of a saved model: encoder, vectors of words, and the outputs of labels with equal names. Other
+    labels keep their random weights.
+
+    Args:
+        base: The saved model.
+        model: A new model of the same sizes.
+        words: The words of the new model, in the order of their ids. The first are those of the saved one.
+
+    Raises:
+        ValueError: The saved weights are not those that config.json describes.
+    """
+    saved = load_model(base.path)
+    model.brnn.encoder.load_state_dict(saved.brnn.encoder.state_dict())
+    vectors, saved_vectors = model.get_input_embeddings().weight, saved.get_input_embeddings().weight
+    vectors[: base.words] = saved_vectors[: base.words]
+    spell_new_words(vectors, words, base.words)
+    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    for name, index in base.kept_labels(names).items():
+        for parameter, saved_parameter in zip(model.classifier.parameters(), saved.classifier.parameters()):
+            parameter[names.index(name)] = saved_parameter[index]
+
+
+@torch.no_grad()
+def spell_new_words(vectors: torch.Tensor, words: Sequence[str], first: int) -> None:
+    """Gives each new word the mean of the vectors of the known words that are spelt alike, weighted by the number of
+    character n-grams that they share with it. A new word that shares none keeps its vector.
+
+    Args:
+        vectors: `(len(words), embedding_size)`, which are changed in place.
+        words: All words in the order of their ids.
+        first: Id of the first new word.
+    """
+    ids: dict[str, int] = {}
+    rows = [[ids.setdefault(ngram, len(ids)) for ngram in sorted(ngrams_of(word))] for word in words]
+    columns = np.fromiter((column for row in rows for column in row), np.int64)
+    starts = np.cumsum([0, *map(len, rows)])
+    ngrams = csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(words), len(ids)))
+    shared = ngrams[first:] @ ngrams[:first].T
+    totals = np.asarray(shared.sum(axis=1))[:, 0]
+    sums = torch.from_numpy(shared @ vectors[:first].numpy())
+    is_spelt = totals > 0
+    vectors[first:][is_spelt] = sums[is_spelt] / torch.from_numpy(totals[is_spelt])[:, None]
+
+
+@torch.no_grad()
+def add_ngrams(embeddings: nn.Embedding, ngrams: NgramEmbedding) -> None:
+    """Gives an `NgramEmbedding` the vectors of a table: those of the n-grams are 0 until they are trained."""
+    ngrams.weight.copy_(embeddings.weight)
+    ngrams.ngrams.zero_()
+
+
+def freeze(model: BrnnForSequenceClassification, part: str) -> None:
+    """Keeps the weights of a part in training: `"embeddings"`, or `"encoder"`, all but the classifier."""
+    frozen: nn.Module = model.brnn.embeddings if part == "embeddings" else model.brnn
+    frozen.requires_grad_(False)
