@@ -1,13 +1,22 @@
 """`hf-brnn evaluate`: evaluates a model on labelled texts, or runs the checklist."""
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from .parser import CommandParser, run_command
+from .rows import (
+    add_row_options,
+    check_labels,
+    check_output_dir,
+    check_rows,
+    describe_source,
+    has_rows,
+    model_name,
+    read_label_names,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,17 +30,6 @@ examples:
   hf-brnn evaluate runs/reviews --data_files 'test/*.parquet' --label_column stars
   hf-brnn evaluate runs/quickstart --checklist      negation, contrast, typos; needs no rows
 """
-ROW_OPTIONS = (
-    "data_files",
-    "dataset_name",
-    "dataset_revision",
-    "dataset_split",
-    "text_column",
-    "label_column",
-    "max_rows",
-    "split_seed",
-    "skip_bad_rows",
-)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -50,15 +48,7 @@ def build_parser() -> CommandParser:
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
     parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
-    parser.add_argument("--data_files", nargs="+", metavar="FILE", help="csv, tsv, json, jsonl or parquet files.")
-    parser.add_argument("--dataset_name", metavar="NAME", help="Dataset on the Hub instead, or sample.")
-    parser.add_argument("--dataset_split", metavar="SPLIT", help="Split of the dataset on the Hub. [train]")
-    parser.add_argument("--dataset_revision", metavar="REVISION", help="Branch, tag or commit of that dataset.")
-    parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text]")
-    parser.add_argument("--label_column", metavar="NAME", help="Column of the labels. [found by its name]")
-    parser.add_argument("--max_rows", type=int, metavar="N", help="Evaluate on a random subset of this size.")
-    parser.add_argument("--split_seed", type=int, metavar="N", help="Seed of the subset. [42]")
-    parser.add_argument("--skip_bad_rows", action="store_true", default=None, help="Skip rows that can't be used.")
+    add_row_options(parser)
     parser.add_argument("--checklist", action="store_true", help="Run the checklist; needs a model with two labels.")
     parser.add_argument("--output_dir", type=Path, metavar="DIR", help="Where to write. [runs/<model>.evaluation]")
     parser.add_argument("--batch_size", type=int, default=256, metavar="N", help="Texts per batch. [256]")
@@ -78,21 +68,16 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     args.model = args.model or args.old_model
     if args.model is None:
         parser.error("name the model: a model directory such as runs/quickstart, or a model id on the Hub.")
-    has_rows = args.data_files is not None or args.dataset_name is not None
-    if not has_rows and not args.checklist:
+    if not has_rows(args) and not args.checklist:
         parser.error("name the rows: --data_files FILE or --dataset_name NAME; or ask for --checklist.")
     if args.batch_size < 1:
         parser.error(f"--batch_size is {args.batch_size}, expected 1 or more.")
-    data_args = check_rows(args) if has_rows else None
-    label_names = read_label_names(args)
+    data_args = check_rows(args) if has_rows(args) else None
+    label_names = check_label_names(args)
     if data_args is not None:
-        from ..data.rows import check_source
-
-        data_args.label_names = label_names
-        check_source(data_args)
-    output_dir = args.output_dir or Path("runs") / f"{model_name(args)}.evaluation"
-    if saved := [name for name in ("config.json", "model.safetensors") if (output_dir / name).exists()]:
-        raise ValueError(f"{output_dir} holds the {saved[0]} of a model. Choose another --output_dir for the results.")
+        check_labels(data_args, label_names)
+    output_dir = args.output_dir or Path("runs") / f"{model_name(args.model)}.evaluation"
+    check_output_dir(output_dir)
 
     from ..inference.classifier import TorchClassifier
 
@@ -105,37 +90,14 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     print(f"The results are in {output_dir}.")
 
 
-def check_rows(args: argparse.Namespace) -> "DataArguments":
-    """Returns the arguments of the rows.
-
-    Raises:
-        FileNotFoundError: A file does not exist.
-        ValueError: A value is out of range.
-    """
-    from ..data.arguments import DataArguments
-    from ..data.rows import source_files
-
-    values = {name: getattr(args, name) for name in ROW_OPTIONS if getattr(args, name) is not None}
-    data_args = DataArguments(**values)
-    for file in source_files(data_args) or []:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"{file}: no such file. Check the path.")
-    return data_args
-
-
-def read_label_names(args: argparse.Namespace) -> list[str]:
-    """Returns the label names in config.json.
+def check_label_names(args: argparse.Namespace) -> list[str]:
+    """Returns the label names of the model.
 
     Raises:
         OSError: There is no such model, or a file is missing.
         ValueError: The model or the arguments don't fit.
     """
-    from ..hub.find import find_config
-    from ..hub.layout import DEFAULT_LABELS
-
-    config = json.loads(find_config(args.model, args.revision).read_text(encoding="utf-8"))
-    names = config.get("id2label", DEFAULT_LABELS)
-    label_names = [names[str(index)] for index in range(len(names))]
+    label_names = read_label_names(args.model, args.revision)
     if args.checklist and len(label_names) != 2:
         raise ValueError(
             f"{args.model} has {len(label_names)} labels, but the checklist is for two, negative and positive. Leave "
@@ -144,10 +106,6 @@ def read_label_names(args: argparse.Namespace) -> list[str]:
     if args.label_names is not None and args.label_names != label_names:
         raise ValueError(f"The label names are those of the model, {', '.join(label_names)}. Leave out --label_names.")
     return label_names
-
-
-def model_name(args: argparse.Namespace) -> str:
-    return Path(args.model).resolve().name
 
 
 def evaluate_rows(
@@ -167,8 +125,8 @@ def evaluate_rows(
     probabilities = classifier(rows.texts)
     labels = np.asarray(rows.labels)
     facts = {
-        "model": model_name(args),
-        "source": ", ".join(Path(file).name for file in data_args.data_files or [data_args.dataset_name]),
+        "model": model_name(args.model),
+        "source": describe_source(data_args),
         "rows": len(labels),
         "neutral_left_out": rows.neutral,
         "bad_left_out": len(rows.bad_rows),
@@ -193,7 +151,7 @@ def run_checklist(classifier: "TorchClassifier", args: argparse.Namespace, outpu
     negative, positive = classifier.label_names
     print(f"Checklist, with {negative} as negative and {positive} as positive")
     table, failures = checklist_table(classifier)
-    result: dict[str, Any] = {"model": model_name(args), "rates": table.to_dict("index"), "failures": failures}
+    result: dict[str, Any] = {"model": model_name(args.model), "rates": table.to_dict("index"), "failures": failures}
     write_json(result, output_dir / "checklist.json")
     print("\n".join(failures))
     print(table.to_string(float_format="%.3f"))

@@ -11,6 +11,7 @@ from .parser import errors_in_one_line
 COMMANDS = {
     "train": "Train a classifier on labelled texts and save it as a model directory.",
     "evaluate": "Measure a model on labelled texts.",
+    "compare": "Compare two models on the same labelled texts.",
     "predict": "Label texts, or a file of texts.",
     "export": "Write the ONNX graphs of a model directory.",
     "push": "Push a model directory to the Hugging Face Hub.",

@@ -26,6 +26,13 @@ MISTAKES = {
         ["/none", "--checklist"],
         ["a/b/c", "--data_files", "EXISTING"],
     ],
+    "compare": [
+        ["MODEL"],
+        ["MODEL", "MODEL"],
+        ["MODEL", "MODEL", "--data_files", "none.csv"],
+        ["MODEL", "/none", "--data_files", "EXISTING"],
+        ["MODEL", "MODEL", "--data_files", "EXISTING", "--n_resamples", "0"],
+    ],
     "predict": [
         [],
         ["MODEL", "--inptu", "x.csv"],
@@ -103,7 +110,7 @@ def test_the_package_itself_loads_nothing_heavy():
     assert process.stdout == "set()\n"
 
 
-@pytest.mark.parametrize("script", ["evaluate_model", "predict", "export_onnx", "push_to_hub", "demo"])
+@pytest.mark.parametrize("script", ["evaluate_model", "compare", "predict", "export_onnx", "push_to_hub", "demo"])
 def test_each_script_is_its_command(script):
     process = run_new_python(f"scripts/{script}.py", "--help")
     command = script.partition("_")[0]

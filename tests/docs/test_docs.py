@@ -34,6 +34,7 @@ MAX_LINES_OF_README = 140
 # The first page that trains or scores in some way runs with every test, the others with the slow ones.
 MARKS = {
     "browser.md": ("node",),
+    "compare.md": ("slow",),
     "scale.md": ("ray", "slow"),
     "several_gpus.md": ("slow",),
     "stream.md": ("slow",),

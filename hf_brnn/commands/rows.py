@@ -1,0 +1,104 @@
+"""The options of the commands that measure models on labelled rows."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from .parser import CommandParser
+
+if TYPE_CHECKING:
+    from ..data.arguments import DataArguments
+
+ROW_OPTIONS = (
+    "data_files",
+    "dataset_name",
+    "dataset_revision",
+    "dataset_split",
+    "text_column",
+    "label_column",
+    "max_rows",
+    "split_seed",
+    "skip_bad_rows",
+)
+
+
+def add_row_options(parser: CommandParser) -> None:
+    """Adds the options that name labelled rows."""
+    parser.add_argument("--data_files", nargs="+", metavar="FILE", help="csv, tsv, json, jsonl or parquet files.")
+    parser.add_argument("--dataset_name", metavar="NAME", help="Dataset on the Hub instead, or sample.")
+    parser.add_argument("--dataset_split", metavar="SPLIT", help="Split of the dataset on the Hub. [train]")
+    parser.add_argument("--dataset_revision", metavar="REVISION", help="Branch, tag or commit of that dataset.")
+    parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text]")
+    parser.add_argument("--label_column", metavar="NAME", help="Column of the labels. [found by its name]")
+    parser.add_argument("--max_rows", type=int, metavar="N", help="Evaluate on a random subset of this size.")
+    parser.add_argument("--split_seed", type=int, metavar="N", help="Seed of the subset. [42]")
+    parser.add_argument("--skip_bad_rows", action="store_true", default=None, help="Skip rows that can't be used.")
+
+
+def has_rows(args: argparse.Namespace) -> bool:
+    """Returns whether the arguments name rows."""
+    return args.data_files is not None or args.dataset_name is not None
+
+
+def check_rows(args: argparse.Namespace) -> "DataArguments":
+    """Returns the arguments of the rows.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ValueError: A value is out of range.
+    """
+    from ..data.arguments import DataArguments
+    from ..data.rows import source_files
+
+    values = {name: getattr(args, name) for name in ROW_OPTIONS if getattr(args, name) is not None}
+    data_args = DataArguments(**values)
+    for file in source_files(data_args) or []:
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"{file}: no such file. Check the path.")
+    return data_args
+
+
+def check_labels(data_args: "DataArguments", label_names: list[str]) -> None:
+    """Sets the label names, and looks at the first rows of each file for other labels.
+
+    Raises:
+        ValueError: There are such labels, or a file can't be read.
+    """
+    from ..data.rows import check_source
+
+    data_args.label_names = label_names
+    check_source(data_args)
+
+
+def read_label_names(model: str, revision: Optional[str] = None) -> list[str]:
+    """Returns the label names in the config.json of a model.
+
+    Raises:
+        OSError: There is no such model, or a file is missing.
+        ValueError: The model or the revision is not what it should be.
+    """
+    from ..hub.find import find_config
+    from ..hub.layout import DEFAULT_LABELS
+
+    config = json.loads(find_config(model, revision).read_text(encoding="utf-8"))
+    names = config.get("id2label", DEFAULT_LABELS)
+    return [names[str(index)] for index in range(len(names))]
+
+
+def check_output_dir(directory: Path) -> None:
+    """Raises:
+    ValueError: The directory holds a model, which results must not mix with.
+    """
+    if saved := [name for name in ("config.json", "model.safetensors") if (directory / name).exists()]:
+        raise ValueError(f"{directory} holds the {saved[0]} of a model. Choose another --output_dir for the results.")
+
+
+def model_name(model: str) -> str:
+    """Returns the last part of a model's path or id."""
+    return Path(model).resolve().name
+
+
+def describe_source(data_args: "DataArguments") -> str:
+    """Returns the names of the files, or of the dataset."""
+    return ", ".join(Path(file).name for file in data_args.data_files or [data_args.dataset_name])

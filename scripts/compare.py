@@ -1,0 +1,6 @@
+"""`hf-brnn compare`, from the repository."""
+
+from hf_brnn.commands.compare import main
+
+if __name__ == "__main__":
+    main()
