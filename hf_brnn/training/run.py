@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import warnings
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -177,6 +178,8 @@ def _set_up_logging(training_args: Any) -> None:
     transformers.logging.set_verbosity(training_args.get_process_log_level())
     # Trainer's own bars; the run has one of its own.
     transformers.logging.disable_progress_bar()
+    # accelerate's name for an argument that transformers passes on.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 
@@ -28,9 +29,11 @@ def run(name, *arguments):
 
 
 def rows_of(output, title):
-    """The rows of a printed table, without its header."""
+    """The rows of a printed table, without its header and the commas in its numbers."""
     lines = output.partition(f"**{title}")[2].partition("\n\n")[2].partition("\n\n")[0].strip().splitlines()
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return [
+        [re.sub(r"(?<=\d),(?=\d{3})", "", cell.strip()) for cell in line.strip("|").split("|")] for line in lines[2:]
+    ]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -256,6 +257,27 @@ def test_what_a_stream_can_not_be_is_refused(shards, values, message):
 
 
 PATHS = os.pathsep.join(map(str, (Path(__file__).parent, REPOSITORY / "tests" / "helpers", REPOSITORY)))
+
+
+def test_objects_of_rows_that_were_read_do_not_stay(tmp_path):
+    """The objects that Python holds at most while one epoch is read: with ten times the rows, whose texts alone are
+    300 KB."""
+    file = tmp_path / "rows.csv"
+    file.write_text("label,text\n" + "".join(f"{i % 2},{'some words ' * 60}{i}\n" for i in range(50)))
+    args = DataArguments(streaming=True, shuffle_buffer_size=10, validation_size=2, test_size=0, vocab_size=100)
+
+    def peak(files):
+        tracemalloc.start()
+        try:
+            stream, _, _ = open_stream(replace(args, data_files=[str(file)] * files), batch_size=10)
+            for step in range(len(stream) // 10):
+                stream.__getitems__([step * 10])
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)
+    assert peak(10) - peak(1) < 100_000
 
 
 @pytest.mark.slow

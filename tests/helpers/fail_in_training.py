@@ -1,6 +1,6 @@
 """Runs a training and lets one of its processes fail.
 
-accelerate launch tests/helpers/fail_in_training.py raise|nan|die|wait [options of hf-brnn train]
+python tests/helpers/fail_in_training.py raise|nan|die|wait [options of hf-brnn train], in several processes
 
 raise: the fourth step of the second process raises an error.
 nan: its fourth loss is NaN.
@@ -11,6 +11,7 @@ wait: the first takes longer to prepare the data than the others may wait for it
 import os
 import sys
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 from torch.distributed.distributed_c10d import _set_pg_timeout
@@ -48,14 +49,22 @@ def die(save, trainer, *args, **kwargs):
 
 
 def wait(prepare_data, *args, **kwargs):
-    _set_pg_timeout(timedelta(seconds=5))  # what ddp_timeout sets on GPUs
     change(prepare, "_write_data", write_late)
+    change(prepare, "_others_waiting", wait_briefly)
     return prepare_data(*args, **kwargs)
 
 
 def write_late(write_data, *args, **kwargs):
-    time.sleep(10)
+    time.sleep(3)
     write_data(*args, **kwargs)
+
+
+@contextmanager
+def wait_briefly(others_waiting, *args):
+    _set_pg_timeout(timedelta(seconds=1))  # what ddp_timeout sets on GPUs
+    with others_waiting(*args):
+        yield
+    _set_pg_timeout(timedelta(minutes=10))
 
 
 FAILURES = {

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -112,19 +113,34 @@ def run_in_fork(*arguments, cwd=REPOSITORY, check=True, **environment):
     return Fork(*arguments, cwd=cwd, environment=environment).completed(check)
 
 
-def run_together(count, script, *arguments):
-    """Runs a script in `count` processes that find each other, with the variables that a launch on CPUs gives them."""
+@contextmanager
+def started_together(count, script, *arguments, machines=1):
+    """Starts a script in `count` processes that find each other, with the variables that a launch on CPUs gives them.
+
+    They are spread over as many `machines`; {machine} in an argument is the number of the process's machine.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    local = count // machines
+    shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": local, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     shared["ACCELERATE_USE_CPU"] = "true"
     processes = [
-        Fork(script, *arguments, environment=shared | {"RANK": rank, "LOCAL_RANK": rank}) for rank in range(count)
+        Fork(
+            script,
+            *(str(argument).format(machine=rank // local) for argument in arguments),
+            environment=shared | {"RANK": rank, "LOCAL_RANK": rank % local, "GROUP_RANK": rank // local},
+        )
+        for rank in range(count)
     ]
     try:
-        for process in processes:
-            process.completed(check=True)
+        yield processes
     finally:
         for process in processes:
             process.kill()
+
+
+def run_together(count, script, *arguments, machines=1):
+    """Runs a script as `started_together` starts it. Returns the ended processes."""
+    with started_together(count, script, *arguments, machines=machines) as processes:
+        return [process.completed(check=True) for process in processes]

@@ -14,7 +14,7 @@ import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from arguments import parse_arguments
-from forks import HANGS, run_together
+from forks import HANGS, run_together, started_together
 from processes import REPOSITORY, SHORT, wait_for_end, wait_until
 from safetensors.torch import load_file
 
@@ -147,6 +147,7 @@ def test_every_process_drops_its_own_units(together, count):
     assert len(set(masks)) == count
 
 
+@pytest.mark.slow
 def test_two_machines_with_a_shared_disk_write_one_folder(tmp_path):
     launches = launch_two_machines(tmp_path, *SHORT, "--output_dir", tmp_path / "run")
     for machine in launches:
@@ -175,12 +176,43 @@ def test_two_machines_without_a_shared_disk_write_a_folder_each(tmp_path):
     torch.testing.assert_close(*weights, atol=0, rtol=0)
 
 
-@pytest.mark.slow
-def test_machines_that_see_different_disks_are_told(tmp_path):
-    launches = launch_two_machines(tmp_path, *SHORT, "--output_dir", tmp_path / "disk{rank}" / "run")
-    for machine in launches:
-        assert machine.wait()
-        assert "a shared disk need --save_on_each_node True" in machine.stderr
+TINY = ("--max_rows", 100, "--validation_size", 10, "--test_size", 10, "--hidden_size", 4, "--num_train_epochs", 2)
+
+
+def test_processes_with_a_shared_disk_write_one_folder(tmp_path):
+    first, second = run_together(2, "scripts/train.py", *TINY, "--output_dir", tmp_path / "run", machines=2)
+    assert [process.stdout.count("Saved ") for process in (first, second)] == [1, 0]
+    assert first.stderr.count("Tokenizing:   0%") == 3
+    assert second.stdout == second.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert "on 2 x " in (tmp_path / "run" / "README.md").read_text()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["rows"] == 10
+
+
+def test_processes_without_a_shared_disk_write_a_folder_each(tmp_path):
+    arguments = (*TINY, "--output_dir", tmp_path / "disk{machine}" / "run", "--save_on_each_node", True)
+    first, second = run_together(2, "scripts/train.py", *arguments, machines=2)
+    assert first.stdout.count("Saved ") == 1
+    assert second.stdout == ""
+    weights = [load_file(tmp_path / f"disk{machine}" / "run" / "model.safetensors") for machine in (0, 1)]
+    torch.testing.assert_close(*weights, atol=0, rtol=0)
+
+
+def test_processes_that_see_different_disks_are_told(tmp_path):
+    arguments = (*TINY, "--output_dir", tmp_path / "disk{machine}" / "run")
+    with started_together(2, "scripts/train.py", *arguments, machines=2) as processes:
+        for process in processes:
+            assert process.wait() == 1
+            assert "a shared disk need --save_on_each_node True" in process.read("stderr")
+
+
+def test_a_process_ends_when_another_is_killed(tmp_path):
+    arguments = (*TINY, "--num_train_epochs", 1000, "--output_dir", tmp_path / "run")
+    with started_together(2, "scripts/train.py", *arguments) as (first, second):
+        wait_until(lambda: list(tmp_path.glob("run.checkpoints/checkpoint-*/trainer_state.json")), first)
+        second.kill()
+        assert first.wait()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -222,18 +254,19 @@ def test_a_loss_that_is_no_number_in_one_process_is_told_once_with_its_step(tmp_
     assert line.startswith("hf-brnn train: error: The loss of step 4 is NaN or infinite.")
 
 
-@pytest.mark.slow
+FAIL = "tests/helpers/fail_in_training.py"
+
+
 def test_a_process_that_dies_while_a_checkpoint_is_saved_is_no_error_of_the_disk(tmp_path):
-    failing = launch_failing(tmp_path, "die")
-    assert failing.wait()
-    assert "could not be saved" not in failing.stderr
-    for checkpoint in tmp_path.glob("run.checkpoints/checkpoint-*"):
-        assert find_problem(checkpoint)
+    with started_together(2, FAIL, "die", *TINY, "--output_dir", tmp_path / "run") as (survivor, _):
+        assert survivor.wait()
+    assert "could not be saved" not in survivor.read("stderr")
+    (checkpoint,) = tmp_path.glob("run.checkpoints/checkpoint-*")
+    assert find_problem(checkpoint)
 
 
-@pytest.mark.slow
 def test_the_processes_wait_for_the_data_however_long_its_preparation_takes(tmp_path):
-    launch_failing(tmp_path, "wait").succeed()
+    run_together(2, FAIL, "wait", *TINY, "--output_dir", tmp_path / "run")
 
 
 def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):
