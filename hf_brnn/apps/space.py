@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import metadata_load
 
 from ..hub.layout import CARD as MODEL_CARD
-from ..hub.layout import IGNORED_NAMES, check_files, check_no_other_files
+from ..hub.layout import IGNORED_NAMES, TRAINING_ARGS, check_files, check_no_other_files
 from ..inference.load import has_quantized_graph, load
 
 PACKAGE = Path(__file__).parent.parent
@@ -79,7 +79,7 @@ def write_space(directory: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
         part = Path(temporary) / target.name
-        shutil.copytree(directory, part / "model", ignore=shutil.ignore_patterns(*IGNORED_NAMES))
+        shutil.copytree(directory, part / "model", ignore=shutil.ignore_patterns(*IGNORED_NAMES, TRAINING_ARGS))
         ignored = shutil.ignore_patterns("__pycache__", "pretrained", "sample")
         shutil.copytree(PACKAGE, part / "hf_brnn", ignore=ignored)
         for name, content in files.items():

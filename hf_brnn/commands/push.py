@@ -26,6 +26,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--repo_id", required=True, metavar="USER/NAME", help="Repository on the Hub.")
     parser.add_argument("--private", action="store_true", help="Make a new repository private.")
     parser.add_argument("--revision", metavar="BRANCH", help="Branch to push to. [main]")
+    parser.add_argument("--write_card", action="store_true", help="Write a missing model card.")
     parser.add_argument("--dry_run", action="store_true", help="Check and list the files, and send nothing.")
     run_command(parser, push, argv)
 
@@ -44,7 +45,7 @@ def push(args: argparse.Namespace) -> None:
     from ..hub.push import push as push_directory
 
     try:
-        files = files_to_push(args.model)
+        files = files_to_push(args.model, args.write_card)
         for file in files:
             print(f"{(args.model / file).stat().st_size:>12,}  {file.as_posix()}")
         if args.dry_run:

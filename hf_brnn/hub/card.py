@@ -9,12 +9,12 @@ from typing import Any, Optional
 import yaml
 from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
-from safetensors import safe_open
 
 from .. import PRETRAINED_FOLDER
 from ..data.arguments import HUB_DATASET, SAMPLE
 from ..data.augmentation import OTHER_LABEL_SHARE
-from .layout import CARD, DEFAULT_LABELS, METRICS, TRAINING_CONFIG, WEIGHTS
+from .layout import CARD, DEFAULT_LABELS, METRICS, TRAINING_CONFIG
+from .weights import weight_shapes
 
 WIDGET_TEXTS = ("I do not recommend this product", "so happy with it, works great", "the train was late again, ugh")
 CARD_TEMPLATE = Path(__file__).parent / "card_template.md"
@@ -68,7 +68,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         template_path=str(CARD_TEMPLATE),
         name=name,
         cell_type=config.get("cell_type", "lstm"),
-        parameters=_count_parameters(directory / WEIGHTS),
+        parameters=sum(map(math.prod, weight_shapes(directory).values())),
         vocab_size=config["vocab_size"],
         labels=labels,
         source=_describe_source(data, run),
@@ -219,11 +219,6 @@ def _baselines(text: str) -> str:
     """Returns the baselines between their two marks, or one mark if there are none."""
     parts = text.replace(OLD_BASELINES_MARK, BASELINES_MARK).split(BASELINES_MARK)
     return f"{BASELINES_MARK}{parts[1]}{BASELINES_MARK}" if len(parts) == 3 else BASELINES_MARK
-
-
-def _count_parameters(weights: Path) -> int:
-    with safe_open(weights, framework="np") as file:
-        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  not a dict
 
 
 def _number(value: Any) -> float:

@@ -1,26 +1,33 @@
 """What a model directory holds, and whether it is complete. Loads neither torch nor transformers."""
 
-import hashlib
 import json
+import logging
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
-from safetensors import SafetensorError, safe_open
+from .weights import INDEX, SHARD, WEIGHTS, weight_files, weight_shapes, weights_hash
 
-WEIGHTS = "model.safetensors"
+logger = logging.getLogger(__name__)
+
 GRAPH = "onnx/model.onnx"
 QUANTIZED_GRAPH = "onnx/model_quantized.onnx"
 GRAPHS = (GRAPH, QUANTIZED_GRAPH)
 CARD = "README.md"
 METRICS = "metrics.json"
 TRAINING_CONFIG = "training_config.yaml"
+# Trainer saves its arguments into this pickle. Nothing here reads it, and it is never pushed.
+TRAINING_ARGS = "training_args.bin"
 CODE_FILES = ("configuration_brnn.py", "modeling_brnn.py")
 FILE_NAMES = {
     *GRAPHS,
     *CODE_FILES,
     WEIGHTS,
+    INDEX,
     CARD,
     METRICS,
+    TRAINING_ARGS,
     TRAINING_CONFIG,
     "config.json",
     "curves.png",
@@ -32,6 +39,8 @@ FILE_NAMES = {
 }
 # Python and huggingface_hub write these into directories.
 IGNORED_NAMES = {"__pycache__", ".cache", ".gitattributes"}
+# Trainer's checkpoints, in the directory that its output_dir names.
+CHECKPOINT = re.compile(r"checkpoint-\d+")
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 EMBEDDING = "brnn.embeddings.word_embeddings.weight"
 CLASSIFIER = "classifier.weight"
@@ -49,17 +58,17 @@ def check_model_directory(directory: Path) -> None:
         FileNotFoundError: A file is missing.
         ValueError: It holds another kind of model or a pickle, or its files don't belong together.
     """
-    check_files(directory, "config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS)
-    pickles = sorted(
-        path.relative_to(directory).as_posix()
-        for path in directory.rglob("*")
-        if path.suffix.lower() in PICKLE_SUFFIXES
-    )
+    check_files(directory, "config.json", "tokenizer.json", "tokenizer_config.json")
+    check_files(directory, *(path.name for path in weight_files(directory)))
+    names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+    pickles = [name for name in names if Path(name).suffix.lower() in PICKLE_SUFFIXES and not is_of_trainer(name)]
     if pickles:
         raise ValueError(
             f"{directory} holds pickles, which can run code when they are loaded: {', '.join(pickles[:5])}. Weights "
             f"must be in {WEIGHTS}. Remove the pickles."
         )
+    if TRAINING_ARGS in names:
+        _say_what_is_not_read(directory.resolve())
     config = _read_json(directory / "config.json")
     if config.get("model_type") != MODEL_TYPE:
         raise ValueError(
@@ -71,23 +80,21 @@ def check_model_directory(directory: Path) -> None:
             f"{directory}: pad_token_id in config.json is {config.get('pad_token_id')!r}, expected an integer. "
             "Restore config.json."
         )
-    names = config.get("id2label", DEFAULT_LABELS)
-    labels = len(names) if isinstance(names, dict) else 0
-    if not labels or set(names) != set(map(str, range(labels))):
+    label_names = config.get("id2label", DEFAULT_LABELS)
+    labels = len(label_names) if isinstance(label_names, dict) else 0
+    if not labels or set(label_names) != set(map(str, range(labels))):
         raise ValueError(
-            f'{directory}: id2label in config.json is {names!r}, expected the keys "0", "1" and so on. Restore '
+            f'{directory}: id2label in config.json is {label_names!r}, expected the keys "0", "1" and so on. Restore '
             "config.json."
         )
     words = number_of_words(directory / "tokenizer.json")
-    try:
-        with safe_open(directory / WEIGHTS, framework="np") as weights:
-            embedding, *_ = weights.get_slice(EMBEDDING).get_shape()
-            outputs, *_ = weights.get_slice(CLASSIFIER).get_shape()
-    except SafetensorError as error:
+    shapes = weight_shapes(directory)
+    if missing := {EMBEDDING, CLASSIFIER} - shapes.keys():
         raise ValueError(
-            f"{directory / WEIGHTS} holds no complete sequence classifier: {error}. Copy the file again, or train "
-            "again."
-        ) from error
+            f"{directory}: {WEIGHTS} holds no complete sequence classifier: it has no {', '.join(sorted(missing))}. "
+            "Copy the file again, or train again."
+        )
+    embedding, outputs = shapes[EMBEDDING][0], shapes[CLASSIFIER][0]
     if words > embedding:
         raise ValueError(
             f"{directory}: tokenizer.json has {words:,} words, but the embedding in {WEIGHTS} has {embedding:,} rows. "
@@ -119,30 +126,36 @@ def check_graph(graph: Path, directory: Path) -> None:
         ValueError: The graph stores the hash of other weights.
     """
     content = graph.read_bytes()
-    if WEIGHTS_HASH_KEY.encode() in content and sha256(directory / WEIGHTS).encode() not in content:
+    if WEIGHTS_HASH_KEY.encode() in content and weights_hash(directory).encode() not in content:
         raise ValueError(
             f"{graph} was exported from other weights than {directory / WEIGHTS}. Export it again: hf-brnn export "
             f"{directory}"
         )
 
 
-def stamp_weights_hash(graph: Path, weights: Path) -> None:
-    """Stores the hash of the weights in the graph that was exported from them: later, one file may be replaced without
-    the other."""
+def stamp_weights_hash(graph: Path, directory: Path) -> None:
+    """Stores the hash of a directory's weights in the graph that was exported from them: later, one file may be
+    replaced without the other."""
     import onnx
 
     model = onnx.load(graph)
-    onnx.helper.set_model_props(model, {WEIGHTS_HASH_KEY: sha256(weights)})
+    onnx.helper.set_model_props(model, {WEIGHTS_HASH_KEY: weights_hash(directory)})
     onnx.save(model, graph)
 
 
-def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+def is_of_trainer(name: str) -> bool:
+    """Returns whether Trainer keeps this file beside a model for itself: its arguments, or part of a checkpoint."""
+    return name == TRAINING_ARGS or CHECKPOINT.fullmatch(Path(name).parts[0]) is not None
+
+
+@cache
+def _say_what_is_not_read(directory: Path) -> None:
+    logger.warning(
+        "%s holds %s, a pickle of Trainer's arguments, which can run code when it is loaded. It is not read, and a "
+        "push leaves it out.",
+        directory,
+        TRAINING_ARGS,
+    )
 
 
 def check_output_dir(directory: Path) -> None:
@@ -182,7 +195,9 @@ def unexpected_files(directory: Path) -> list[str]:
 def unexpected_names(names: list[str], config: Optional[Path]) -> list[str]:
     """Returns those of `names` that are not part of a model directory, sorted. `config` is the config.json among them,
     if there is one."""
-    others = sorted(name for name in names if name not in FILE_NAMES and not is_ignored(name))
+    others = sorted(
+        name for name in names if name not in FILE_NAMES and not SHARD.fullmatch(name) and not is_ignored(name)
+    )
     if config is not None and not is_brnn_config(config):
         others.insert(0, "config.json of another model")
     return others

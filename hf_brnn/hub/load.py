@@ -23,13 +23,13 @@ def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnF
         )
     except RuntimeError as error:
         raise ValueError(
-            f"{model}: the weights in model.safetensors have other shapes than config.json says. They belong to "
+            f"{model}: the weights have other shapes than config.json says. They belong to "
             "different models: restore one of them."
         ) from error
     for kind in ("missing", "unexpected"):
         if names := sorted(found[f"{kind}_keys"]):
             raise ValueError(
-                f"{model}: model.safetensors has {kind} weights: {', '.join(names[:3])}. It and config.json belong to "
+                f"{model}: it has {kind} weights: {', '.join(names[:3])}. The weights and config.json belong to "
                 "different models: restore one of them."
             )
     return loaded.eval()

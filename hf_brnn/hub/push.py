@@ -12,6 +12,7 @@ from .layout import (
     CARD,
     CODE_FILES,
     GRAPHS,
+    TRAINING_ARGS,
     check_files,
     check_graph,
     check_model_directory,
@@ -29,6 +30,7 @@ def push(
     private: Optional[bool] = None,
     revision: Optional[str] = None,
     token: Union[str, bool, None] = None,
+    write_card: bool = False,
 ) -> str:
     """Pushes a model directory to the Hub as one commit. It replaces the contents of the branch.
 
@@ -38,6 +40,7 @@ def push(
         private: Whether a new repository is private.
         revision: Branch to push to; main by default. It is created if it does not exist.
         token: Access token; by default that of `hf auth login` or `HF_TOKEN`.
+        write_card: Whether to write a missing card.
 
     Returns:
         The URL of the commit.
@@ -51,7 +54,7 @@ def push(
         ValueError: The files don't belong together, or the card's metadata is invalid.
     """
     directory = Path(model_dir)
-    files = files_to_push(directory)
+    files = files_to_push(directory, write_card)
     ModelCard.load(directory / CARD).validate()
     repo_id = prepare_repository(repo_id, private, revision, token)
     commit = HfApi(token=token).upload_folder(
@@ -65,8 +68,12 @@ def push(
     return commit.commit_url
 
 
-def files_to_push(directory: Path) -> list[Path]:
+def files_to_push(directory: Path, write_card: bool = False) -> list[Path]:
     """Returns the files that a push sends, relative to the model directory.
+
+    Args:
+        directory: The model directory.
+        write_card: Whether to write a missing card.
 
     Raises:
         FileExistsError: The directory holds other files too.
@@ -75,7 +82,15 @@ def files_to_push(directory: Path) -> list[Path]:
             card's metadata is invalid.
     """
     check_model_directory(directory)
-    check_files(directory, CARD, *CODE_FILES)
+    check_files(directory, *CODE_FILES)
+    if not (directory / CARD).is_file():
+        if not write_card:
+            raise FileNotFoundError(
+                f"{directory} has no {CARD}, the model card. Add --write_card to write one from the other files."
+            )
+        from .card import rebuild_card
+
+        rebuild_card(directory)
     check_no_other_files(directory)
     for graph in GRAPHS:
         if (directory / graph).is_file():
@@ -90,7 +105,7 @@ def files_to_push(directory: Path) -> list[Path]:
             f"{card}: library_name is {data.library_name!r}, expected 'transformers'. Correct the line in the metadata."
         )
     files = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
-    return sorted(file for file in files if not is_ignored(file.as_posix()))
+    return sorted(file for file in files if not is_ignored(file.as_posix()) and file.name != TRAINING_ARGS)
 
 
 def prepare_repository(

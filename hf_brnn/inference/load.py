@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
-from ..hub.find import check_no_revision, find_config
-from ..hub.layout import QUANTIZED_GRAPH, WEIGHTS
+from ..hub.find import START_FILES, check_no_revision, find_config
+from ..hub.layout import QUANTIZED_GRAPH
 
 if TYPE_CHECKING:
     from .classifier import Classifier
 
 # What ONNX Runtime reads of a model directory.
-GRAPH_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS, QUANTIZED_GRAPH)
+GRAPH_FILES = (*START_FILES, QUANTIZED_GRAPH)
 
 
 def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Optional[str] = None) -> "Classifier":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from ..hub.layout import GRAPH, GRAPHS, QUANTIZED_GRAPH, WEIGHTS, check_model_directory, stamp_weights_hash
+from ..hub.layout import GRAPH, GRAPHS, QUANTIZED_GRAPH, check_model_directory, stamp_weights_hash
 from .quantize import quantize_graph
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
         write_graph(model, graph)
         quantize_graph(graph, quantized_graph)
         for path in (graph, quantized_graph):
-            stamp_weights_hash(path, directory / WEIGHTS)
+            stamp_weights_hash(path, directory)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -25,7 +25,7 @@ class BrnnTrainingArguments(TrainingArguments):
     """`TrainingArguments` with other defaults: one evaluation and one checkpoint an epoch, and the best epoch is kept.
 
     Raises:
-        ValueError: A value is out of range, or FSDP is asked for.
+        ValueError: A value is out of range, FSDP is asked for, or float16 on a CPU.
     """
 
     output_dir: str = field(
@@ -107,6 +107,8 @@ class BrnnTrainingArguments(TrainingArguments):
             self.bf16 = has_bf16(self.use_cpu)
         elif self.precision != "auto":
             self.bf16, self.fp16 = self.precision == "bf16", self.precision == "fp16"
+        if self.fp16 and (self.use_cpu or not torch.accelerator.is_available()):
+            raise ValueError("precision is fp16, but a CPU trains in bf16 or fp32 only: give --precision auto.")
         if self.accelerator_config is None:  # type: ignore[has-type]
             self.accelerator_config = {"non_blocking": self.dataloader_pin_memory}
         super().__post_init__()

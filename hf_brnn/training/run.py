@@ -101,6 +101,8 @@ def train_model(
     fold_ngrams(model)
     if training_args.save_fp16:
         model.brnn.half().float()
+    # The calibration and the report are of the weights that are saved.
+    training_args.bf16_full_eval = training_args.fp16_full_eval = False
     predictions = {name: trainer.predict(split) for name, split in data.eval_splits.items()}
     temperature = 1.0
     if "validation" in predictions:

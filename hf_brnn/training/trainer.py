@@ -2,7 +2,8 @@
 
 import math
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -338,7 +339,10 @@ class BrnnTrainer(Trainer):
         """
         if self.is_in_train:
             self._check_finite()
-        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
+        with self._weights_kept():
+            output = super().evaluation_loop(
+                dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+            )
         if output.predictions is None:
             return output
         to_rows = np.argsort(self._get_eval_sampler(dataloader.dataset))
@@ -349,6 +353,23 @@ class BrnnTrainer(Trainer):
         if self.is_in_train:
             self._check_chosen(output.metrics)
         return output._replace(predictions=predictions, label_ids=labels)
+
+    @contextmanager
+    def _weights_kept(self) -> Iterator[None]:
+        """Restores the weights after an evaluation in 16 bits (`bf16_full_eval`, `fp16_full_eval`), for which Trainer
+        casts the model itself."""
+        model = self.accelerator.unwrap_model(self.model)
+        is_cast = (self.args.bf16_full_eval or self.args.fp16_full_eval) and not self.is_in_train
+        parameters = [(parameter, parameter.data) for parameter in model.parameters()] if is_cast else []
+        buffers = dict(model.named_buffers()) if is_cast else {}
+        try:
+            yield
+        finally:
+            for parameter, value in parameters:
+                parameter.data = value
+            for name, value in buffers.items():
+                owner, _, attribute = name.rpartition(".")
+                setattr(model.get_submodule(owner), attribute, value)
 
     def _check_chosen(self, metrics: dict[str, float]) -> None:
         chooses = self.args.load_best_model_at_end or self.args.early_stopping_patience is not None

@@ -166,6 +166,31 @@ def test_an_unknown_precision_is_refused():
         parse_arguments(["--precision", "int3"], QUICKSTART)
 
 
+@pytest.mark.parametrize("arguments", [["--precision", "fp16"], ["--fp16"]])
+def test_float16_on_a_cpu_is_refused(arguments):
+    with pytest.raises(ValueError, match="precision is fp16, but a CPU trains in bf16 or fp32 only"):
+        parse_arguments([*arguments, "--use_cpu"], QUICKSTART)
+
+
+@pytest.mark.parametrize("option", ["--bf16_full_eval", "--fp16_full_eval"])
+def test_an_evaluation_in_16_bits_leaves_the_weights_as_they_are(tmp_path, option):
+    argv = [*map(str, SHORT), "--output_dir", str(tmp_path), "--ngram_embeddings", "--use_cpu", "--precision", "fp32"]
+    arguments = parse_arguments([*argv, option], QUICKSTART)
+    data = prepare_data(arguments.data, arguments.training, tmp_path / "data")
+    trainer = build_trainer(arguments.model, arguments.training, data)
+    dtypes = []
+    trainer.model.classifier.register_forward_hook(lambda module, inputs, output: dtypes.append(output.dtype))
+
+    def tensors():
+        return {name: value.clone() for name, value in (*model.named_parameters(), *model.named_buffers())}
+
+    model = trainer.model
+    before = tensors()
+    trainer.evaluate()
+    assert set(dtypes) == {torch.bfloat16 if "bf16" in option else torch.float16}
+    torch.testing.assert_close(tensors(), before, rtol=0, atol=0)
+
+
 def test_history_has_an_entry_an_epoch():
     log = [
         {"loss": 0.7, "accuracy": 0.5, "grad_norm": 1.0, "epoch": 1.0, "step": 5},
