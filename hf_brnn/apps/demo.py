@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NoReturn, Optional
+from typing import TYPE_CHECKING, NoReturn, Optional, Union
 
 import gradio as gr
 
 from ..data.files import SUFFIXES, BadRow, column_values, read_batches
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
-from ..inference.score_files import check_columns, score_file
+from ..inference.score_files import ScoreOptions, check_columns, score_file
 
 if TYPE_CHECKING:
     from ..inference.classifier import Classifier
@@ -80,7 +80,7 @@ def launch(directory: Path, name: str) -> None:
 def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
     """Builds the page of a classifier. `name` is the name of the model on the page."""
 
-    def classify(text: str) -> tuple[dict[str, float], str]:
+    def classify(text: str) -> tuple[Union[dict[str, float], str], str]:
         if not text.strip():
             raise gr.Error("Type a text first.", print_exception=False)
         if len(text) > MAX_CHARACTERS:
@@ -88,6 +88,8 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
                 f"The text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most.", print_exception=False
             )
         explanation = explain(classifier, text)
+        if not explanation.known_words:
+            return "No known word", "<p>The model knows none of these words, so it can't label the text.</p>"
         probabilities = dict(zip(classifier.label_names, explanation.probabilities.tolist()))
         return probabilities, words_html(explanation, classifier.label_names)
 
@@ -201,7 +203,7 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
     """
     suffix = source.suffix.lower()
     with TemporaryDirectory(prefix="hf-brnn-") as folder, errors_without_folder(source):
-        rows = count_rows(source, text_column)
+        rows = count_rows(source, text_column, classifier.label_names)
         scored = 0
 
         def on_scored(count: int) -> None:
@@ -217,15 +219,16 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
         yield str(target), [[label, f"{float(value):.3f}", text] for label, value, text in zip(*columns)]
 
 
-def count_rows(source: Path, text_column: str) -> int:
+def count_rows(source: Path, text_column: str, label_names: list[str]) -> int:
     """Returns the number of rows of a file.
 
     Raises:
         ValueError: There are too many rows, one can't be read or is too long, or a column is missing.
     """
     rows = 0
+    fields = ScoreOptions().fields(label_names)
     for batch in read_batches(source, refuse):
-        check_columns(str(source), batch.table.column_names, text_column)
+        check_columns(str(source), batch.table.column_names, text_column, fields)
         rows += len(batch.table)
         if rows > MAX_ROWS:
             raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")

@@ -90,12 +90,15 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
 
     rows = load_rows(data_args)
     labels = np.asarray(rows.labels)
-    scores_a = TorchClassifier(args.model_a, args.batch_size, args.revision_a)(rows.texts)
-    scores_b = TorchClassifier(args.model_b, args.batch_size, args.revision_b)(rows.texts)
-    scores_b = scores_b[:, [names_b.index(name) for name in names_a]]  # in the order of A
-    comparison = Comparison.from_predictions(
-        labels, scores_a.argmax(axis=1), scores_b.argmax(axis=1), names_a, args.n_resamples, args.seed
-    )
+    predictions = []
+    for model, revision in ((args.model_a, args.revision_a), (args.model_b, args.revision_b)):
+        classifier = TorchClassifier(model, args.batch_size, revision)
+        probabilities = classifier(rows.texts)
+        chosen = classifier.choose(probabilities)
+        ids = np.array([names_a.index(name) for name in classifier.label_names])  # A's
+        predictions.append((ids[chosen], probabilities[np.arange(len(chosen)), chosen]))
+    a, b = predictions
+    comparison = Comparison.from_predictions(labels, a[0], b[0], names_a, args.n_resamples, args.seed)
     output_dir.mkdir(parents=True, exist_ok=True)
     facts = {
         "model_a": args.model_a,
@@ -106,15 +109,28 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
     }
     write_json({**facts, **comparison.to_dict()}, output_dir / "comparison.json")
     path = output_dir / "disagreements.csv"
-    disagreements = write_disagreements(rows.texts, labels, scores_a, scores_b, names_a, path)
+    disagreements = write_disagreements(rows.texts, labels, a, b, names_a, path)
     print(f"A: {args.model_a}\nB: {args.model_b}\n\n{comparison.to_text()}\n")
     print(f"{path} has the {disagreements:,} rows that A and B label differently.")
 
 
 def write_disagreements(
-    texts: list[str], labels: "np.ndarray", scores_a: "np.ndarray", scores_b: "np.ndarray", names: list[str], path: Path
+    texts: list[str],
+    labels: "np.ndarray",
+    a: "tuple[np.ndarray, np.ndarray]",
+    b: "tuple[np.ndarray, np.ndarray]",
+    names: list[str],
+    path: Path,
 ) -> int:
     """Writes text, label, and the predicted labels and their scores, of the rows that the models label differently.
+
+    Args:
+        texts: The texts.
+        labels: `(rows,)` class ids.
+        a: `(rows,)` class ids that A predicts, and their scores.
+        b: The same of B.
+        names: Names of the classes.
+        path: The file to write.
 
     Returns:
         The number of these rows.
@@ -125,16 +141,10 @@ def write_disagreements(
     from ..data.writers import table_writer
 
     label_names = np.array(names, dtype=object)
-    predicted_a, predicted_b = scores_a.argmax(axis=1), scores_b.argmax(axis=1)
-    rows = np.flatnonzero(predicted_a != predicted_b)
-    columns = {
-        "text": [texts[row] for row in rows],
-        "label": label_names[labels[rows]],
-        "label_a": label_names[predicted_a[rows]],
-        "score_a": scores_a.max(axis=1)[rows].astype(float),
-        "label_b": label_names[predicted_b[rows]],
-        "score_b": scores_b.max(axis=1)[rows].astype(float),
-    }
+    rows = np.flatnonzero(a[0] != b[0])
+    columns = {"text": [texts[row] for row in rows], "label": label_names[labels[rows]]}
+    for name, (predicted, scores) in (("a", a), ("b", b)):
+        columns |= {f"label_{name}": label_names[predicted[rows]], f"score_{name}": scores[rows].astype(float)}
     with table_writer(path) as writer:
         writer.write(pa.table(columns))
     return len(rows)

@@ -43,7 +43,7 @@ def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn evaluate",
         description="Evaluates a model on labelled texts, or by the checklist. Writes metrics.json, "
-        "confusion_matrix.png,\nreliability.png and predictions.csv, or checklist.json.",
+        "confusion_matrix.png,\nreliability.png, risk_coverage.png and predictions.csv, or checklist.json.",
         epilog=EXAMPLES,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
@@ -116,8 +116,9 @@ def evaluate_rows(
 
     from ..data.rows import load_rows
     from ..evaluation.metrics import classification_metrics
-    from ..evaluation.plots import plot_confusion_matrix, plot_reliability
+    from ..evaluation.plots import plot_confusion_matrix, plot_reliability, plot_risk_coverage
     from ..evaluation.report import ClassReport, align_columns
+    from ..evaluation.risk_coverage import RiskCoverage
     from ..hub.layout import METRICS
     from ..hub.save import write_json
 
@@ -131,16 +132,21 @@ def evaluate_rows(
         "neutral_left_out": rows.neutral,
         "bad_left_out": len(rows.bad_rows),
     }
-    metrics = classification_metrics(probabilities, labels)
-    report = ClassReport.from_predictions(labels, probabilities.argmax(axis=1), classifier.label_names)
-    plot_confusion_matrix(labels, probabilities, classifier.label_names, output_dir / "confusion_matrix.png")
+    predicted = classifier.choose(probabilities)
+    scores = probabilities[np.arange(len(labels)), predicted]
+    metrics = classification_metrics(probabilities, labels, predicted)
+    report = ClassReport.from_predictions(labels, predicted, classifier.label_names)
+    curve = RiskCoverage.from_scores(scores, predicted == labels)
+    plot_risk_coverage(curve, output_dir / "risk_coverage.png")
+    plot_confusion_matrix(labels, predicted, classifier.label_names, output_dir / "confusion_matrix.png")
     plot_reliability(labels, probabilities, output_dir / "reliability.png")
-    write_predictions(rows.texts, labels, probabilities, classifier.label_names, output_dir / "predictions.csv")
+    write_predictions(rows.texts, labels, predicted, scores, classifier.label_names, output_dir / "predictions.csv")
     details = {"per_class": report.per_class(), "confusion_matrix": report.confusion_matrix.tolist()}
+    details |= {"risk_coverage": curve.to_dict()}
     write_json({**facts, **metrics, **details}, output_dir / METRICS)
     shown = [[name, str(value)] for name, value in facts.items()]
     print(align_columns(shown + [[name, f"{value:.4f}"] for name, value in metrics.items()]))
-    print(f"\n{report.to_text()}\n")
+    print(f"\n{report.to_text()}\n\n{curve.to_text()}\n")
 
 
 def run_checklist(classifier: "TorchClassifier", args: argparse.Namespace, output_dir: Path) -> None:
@@ -158,7 +164,7 @@ def run_checklist(classifier: "TorchClassifier", args: argparse.Namespace, outpu
 
 
 def write_predictions(
-    texts: list[str], labels: "np.ndarray", probabilities: "np.ndarray", names: list[str], path: Path
+    texts: list[str], labels: "np.ndarray", predicted: "np.ndarray", scores: "np.ndarray", names: list[str], path: Path
 ) -> None:
     """Writes a row with text, label, predicted label and its probability for each text."""
     import pyarrow as pa
@@ -168,8 +174,8 @@ def write_predictions(
     columns = {
         "text": texts,
         "label": [names[label] for label in labels],
-        "predicted": [names[label] for label in probabilities.argmax(axis=1)],
-        "score": probabilities.max(axis=1).astype(float),
+        "predicted": [names[label] for label in predicted],
+        "score": scores.astype(float),
     }
     with table_writer(path) as writer:
         writer.write(pa.table(columns))

@@ -4,17 +4,23 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from .parser import CommandParser, run_command
+
+if TYPE_CHECKING:
+    from ..inference.score_files import ScoreOptions
 
 EXAMPLES = """\
 examples:
   hf-brnn predict runs/reviews "I do not recommend this" "works great"
   hf-brnn predict runs/reviews --input tweets.parquet --output scored.parquet
+  hf-brnn predict runs/reviews --input tweets.csv --output scored.csv --min_score 0.8 --all_scores
   hf-brnn predict runs/reviews --engine ray --input tweets/ --output scored/
 """
 
+# Printed in place of label and score.
+NO_KNOWN_WORD = "no known word"
 WRITABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 logger = logging.getLogger("hf-brnn")
@@ -42,6 +48,11 @@ def build_parser() -> CommandParser:
     parser.add_argument("--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt.")
     parser.add_argument("--output", metavar="FILE", help="File to write: the same rows with columns label and score.")
     parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text, tweet, review ...]")
+    parser.add_argument("--all_scores", action="store_true", help="Write the score of each label: score_<label>.")
+    parser.add_argument(
+        "--min_score", type=float, metavar="X", help="Write unsure for scores below this, and where no word is known."
+    )
+    parser.add_argument("--known_words", action="store_true", help="Write the share of the words that are known.")
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and skip rows that can't be read.")
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--batch_size", type=int, metavar="N", help="Texts per batch. [32 with ONNX, 128 with torch]")
@@ -101,6 +112,8 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             parser.error(f"--{name} is {value}, expected 1 or more.")
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
+        parser.error(f"--min_score is {args.min_score}, expected a probability between 0 and 1.")
 
 
 def check_input(args: argparse.Namespace) -> None:
@@ -124,11 +137,25 @@ def check_input(args: argparse.Namespace) -> None:
 def predict_texts(args: argparse.Namespace) -> None:
     """Prints a line with label, score and text for each text."""
     from ..inference.load import load
+    from ..inference.score_files import UNSURE, score_texts
 
     classifier = load(args.model, args.batch_size, args.revision)
-    width = max(map(len, classifier.label_names))
-    for row, text in zip(classifier(args.texts), args.texts):
-        print(f"{classifier.label_names[row.argmax()]:{width}}  {row.max():.4f}  {text}")
+    scores = score_texts(classifier, args.texts, score_options(args))
+    names = [*classifier.label_names, UNSURE] if args.min_score is not None else classifier.label_names
+    width = max(len(NO_KNOWN_WORD) - 8, *map(len, names))
+    for text, label, score, row, known_words in zip(args.texts, *scores):
+        columns = [f"{label:{width}}  {score:.4f}" if known_words else f"{NO_KNOWN_WORD:{width + 8}}"]
+        if args.all_scores:
+            columns += [f"{name} {value:.4f}" for name, value in zip(classifier.label_names, row)]
+        if args.known_words:
+            columns += [f"known words {known_words:.2f}"]
+        print("  ".join((*columns, text)))
+
+
+def score_options(args: argparse.Namespace) -> "ScoreOptions":
+    from ..inference.score_files import ScoreOptions
+
+    return ScoreOptions(args.all_scores, args.min_score, args.known_words)
 
 
 def predict_file(args: argparse.Namespace) -> None:
@@ -150,7 +177,13 @@ def predict_file(args: argparse.Namespace) -> None:
 
     with tqdm(desc="Predicting", unit=" texts", disable=None) as progress:
         scored = score_file(
-            classifier, Path(args.input), Path(args.output), args.text_column, on_bad_row, progress.update
+            classifier,
+            Path(args.input),
+            Path(args.output),
+            args.text_column,
+            on_bad_row,
+            progress.update,
+            score_options(args),
         )
     report_rows(scored, len(bad_rows), args.output)
 
@@ -171,6 +204,7 @@ def predict_with_ray(args: argparse.Namespace) -> None:
         args.batch_size,
         args.skip_bad_rows,
         args.workers,
+        score_options(args),
     )
     report_rows(scored, skipped, args.output)
 

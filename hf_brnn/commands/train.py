@@ -49,6 +49,7 @@ COMMON = (
     "learning_rate",
     "head_learning_rate",
     "early_stopping_patience",
+    "tune_thresholds",
     "precision",
     "seed",
     "resume_from_checkpoint",

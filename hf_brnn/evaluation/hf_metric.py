@@ -9,7 +9,7 @@ from .metrics import classification_metrics
 
 
 class TextClassificationMetrics(evaluate.Metric):
-    """Accuracy, F1, precision, recall, macro F1, area under the ROC curve and expected calibration error.
+    """Accuracy, macro F1, macro precision, macro recall, area under the ROC curve and expected calibration error.
 
     `compute(predictions=..., references=...)` takes the class probabilities and the class id of each text and returns
     what `hf_brnn.evaluation.metrics.classification_metrics` returns.

@@ -1,45 +1,57 @@
 """The metrics of a text classifier. Importing this module loads neither scikit-learn nor evaluate."""
 
+from typing import Optional
+
 import numpy as np
 
 CALIBRATION_BINS = 15
-METRIC_NAMES = ("accuracy", "f1", "precision", "recall", "macro_f1", "roc_auc", "calibration_error")
+METRIC_NAMES = (
+    "accuracy",
+    "macro_f1",
+    "macro_precision",
+    "macro_recall",
+    "roc_auc",
+    "calibration_error",
+)
+# Names of earlier versions, for the metric that chooses the best epoch.
+OLD_METRIC_NAMES = {"f1": "macro_f1", "precision": "macro_precision", "recall": "macro_recall"}
 
 
-def classification_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def classification_metrics(
+    probabilities: np.ndarray, labels: np.ndarray, predicted: Optional[np.ndarray] = None
+) -> dict[str, float]:
     """Computes the metrics of `METRIC_NAMES`.
 
-    F1, precision and recall are those of label 1 where there are two labels, macro averages where there are more. The
-    area under the ROC curve is NaN where `labels` lacks one of the classes.
+    The macro averages are means over the labels, each counting the same; `ClassReport` has the figures of each label.
+    The area under the ROC curve is NaN where `labels` lacks one of the classes.
 
     Args:
         probabilities: `(rows, num_labels)`.
         labels: `(rows,)` class ids.
+        predicted: `(rows,)` class ids that are predicted; by default, those of the most probable classes.
     """
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 
     probabilities = np.asarray(probabilities, dtype=np.float64)
     labels = np.asarray(labels)
-    predicted = probabilities.argmax(axis=1)
+    if predicted is None:
+        predicted = probabilities.argmax(axis=1)
     classes = np.arange(probabilities.shape[1])
-    is_binary = len(classes) == 2
     precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=classes, average="binary" if is_binary else "macro", zero_division=0.0
+        labels, predicted, labels=classes, average="macro", zero_division=0.0
     )
-    macro_f1 = precision_recall_fscore_support(labels, predicted, labels=classes, average="macro", zero_division=0.0)[2]
     if len(np.unique(labels)) < len(classes):
         roc_auc = float("nan")
-    elif is_binary:
+    elif len(classes) == 2:
         roc_auc = roc_auc_score(labels, probabilities[:, 1])
     else:
         normalized = probabilities / probabilities.sum(axis=1, keepdims=True)
         roc_auc = roc_auc_score(labels, normalized, multi_class="ovr", labels=classes)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
-        "f1": float(f1),
-        "precision": float(precision),
-        "recall": float(recall),
-        "macro_f1": float(macro_f1),
+        "macro_f1": float(f1),
+        "macro_precision": float(precision),
+        "macro_recall": float(recall),
         "roc_auc": float(roc_auc),
         "calibration_error": expected_calibration_error(probabilities, labels),
     }

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .metrics import CALIBRATION_BINS, expected_calibration_error
+from .risk_coverage import RiskCoverage
 
 
 def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> None:
@@ -29,12 +30,12 @@ def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> 
     plt.close(figure)
 
 
-def plot_confusion_matrix(labels: np.ndarray, probabilities: np.ndarray, names: list[str], path: Path) -> None:
-    """Plots the number of rows by true and by predicted class.
+def plot_confusion_matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str], path: Path) -> None:
+    """Plots the share of the rows of each true class by predicted class.
 
     Args:
         labels: `(rows,)` class ids.
-        probabilities: `(rows, num_labels)`.
+        predicted: `(rows,)` class ids that are predicted.
         names: The label names.
         path: The png file to write.
     """
@@ -44,7 +45,14 @@ def plot_confusion_matrix(labels: np.ndarray, probabilities: np.ndarray, names: 
     names = [name.replace("$", r"\$") for name in names]  # matplotlib reads what is between two as a formula
     figure, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
     ConfusionMatrixDisplay.from_predictions(
-        labels, probabilities.argmax(axis=1), labels=range(len(names)), display_labels=names, cmap="Blues", ax=axis
+        labels,
+        predicted,
+        labels=range(len(names)),
+        display_labels=names,
+        normalize="true",
+        values_format=".2f",
+        cmap="Blues",
+        ax=axis,
     )
     axis.set_title(f"Confusion matrix, {len(labels):,} rows")
     figure.savefig(path, dpi=120)
@@ -79,6 +87,25 @@ def plot_reliability(labels: np.ndarray, probabilities: np.ndarray, path: Path) 
     bottom.set_ylabel("rows")
     bottom.set_xlabel("confidence")
     bottom.set_xlim(1 / probabilities.shape[1] - 0.02, 1.02)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_risk_coverage(curve: RiskCoverage, path: Path) -> None:
+    """Plots the accuracy of the most confident share of the rows against that share.
+
+    Args:
+        curve: The curve.
+        path: The png file to write.
+    """
+    plt = _pyplot()
+    figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
+    axis.plot(curve.coverage, curve.accuracy)
+    axis.set_xlabel("coverage: most confident share of the rows")
+    axis.set_ylabel("accuracy")
+    axis.set_title(f"Risk and coverage, area under the risk {curve.area:.4f}")
+    axis.set_xlim(0, 1)
+    axis.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

@@ -6,6 +6,10 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from .metrics import classification_metrics
+from .thresholds import choose_labels
+
+# A class with a lower recall is missed more often than found.
+LOW_RECALL = 0.5
 
 
 class EvalResult(NamedTuple):
@@ -15,22 +19,31 @@ class EvalResult(NamedTuple):
         labels: `(rows,)` class ids.
         probabilities: `(rows, num_labels)`.
         metrics: `rows`, `loss` (cross-entropy) and the metrics of `classification_metrics`.
+        thresholds: `(num_labels,)` the thresholds that choose labels; None without any.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
     metrics: dict[str, float]
+    thresholds: Optional[np.ndarray] = None
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """`(rows,)` class ids that are predicted."""
+        return choose_labels(self.probabilities, self.thresholds)
 
     def class_report(self, label_names: list[str]) -> "ClassReport":
         """Returns precision, recall and F1 of each class, and the confusion matrix."""
-        return ClassReport.from_predictions(self.labels, self.probabilities.argmax(axis=1), label_names)
+        return ClassReport.from_predictions(self.labels, self.predicted, label_names)
 
 
-def evaluate(logits: np.ndarray, labels: np.ndarray) -> EvalResult:
+def evaluate(logits: np.ndarray, labels: np.ndarray, thresholds: Optional[np.ndarray] = None) -> EvalResult:
     """Evaluates `(rows, num_labels)` logits against `(rows,)` class ids."""
     probabilities = softmax(logits)
+    predicted = choose_labels(probabilities, thresholds)
     metrics = {"rows": len(labels), "loss": cross_entropy(logits, labels)}
-    return EvalResult(labels, probabilities, metrics | classification_metrics(probabilities, labels))
+    metrics |= classification_metrics(probabilities, labels, predicted)
+    return EvalResult(labels, probabilities, metrics, thresholds)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -89,6 +102,14 @@ class ClassReport:
         columns = zip(self.label_names, precision.tolist(), recall.tolist(), f1.tolist(), self.support.tolist())
         return {name: {"precision": p, "recall": r, "f1": f, "support": n} for name, p, r, f, n in columns}
 
+    def low_recalls(self) -> dict[str, float]:
+        """Returns the recall of each class that has rows and a recall below one half, by name."""
+        return {
+            name: row["recall"]
+            for name, row in self.per_class().items()
+            if row["support"] and row["recall"] < LOW_RECALL
+        }
+
     def to_text(self) -> str:
         """Returns both as aligned tables of plain text."""
         rows = [
@@ -129,6 +150,8 @@ class TrainingReport:
         history: Entries of `epoch_history`.
         evaluated: The split that the history's `eval_` metrics come from.
         config: The `config` of the run's `Arguments`.
+        thresholds: For each label its threshold, and its F1 on the validation split without and with the thresholds;
+            None without thresholds.
         best_epoch: The epoch whose weights were kept; None if that is the last one.
         seconds: Wall time of the training, since the last resumption if it was resumed.
         resumed_epoch: The epoch at which the run was last resumed; None if it was not.
@@ -148,6 +171,7 @@ class TrainingReport:
     processor: str
     watts: int
     versions: dict[str, str]
+    thresholds: Optional[dict[str, dict[str, float]]] = None
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:

@@ -25,14 +25,20 @@ SPLITS = ("validation", "test")
 METRIC_TITLES = {
     "loss": "loss",
     "accuracy": "accuracy",
-    "f1": "F1",
     "macro_f1": "macro F1",
-    "precision": "precision",
-    "recall": "recall",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
     "roc_auc": "ROC AUC",
     "calibration_error": "calibration error",
 }
-CARD_METRICS = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall", "roc_auc": "ROC AUC"}
+# In the metadata: the types of the Hub, with their titles.
+CARD_METRICS = {
+    "accuracy": ("accuracy", "Accuracy"),
+    "macro_f1": ("f1", "Macro F1"),
+    "macro_precision": ("precision", "Macro precision"),
+    "macro_recall": ("recall", "Macro recall"),
+    "roc_auc": ("roc_auc", "ROC AUC"),
+}
 # What people set in the metadata by hand; a rebuilt card keeps it.
 KEPT_METADATA = ("language", "license", "datasets", "widget")
 
@@ -84,6 +90,14 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         missing_results=f"{METRICS} has none." if metrics else f"the directory has no {METRICS}.",
         reported=reported,
         per_class=_class_rows(metrics, reported),
+        confusion_matrix=[
+            [name, *(f"{share:.3f}" for share in row)]
+            for name, row in zip(labels, metrics.get("confusion_matrix", {}).get(reported, []))
+        ],
+        thresholds=[
+            [name, f"{row['threshold']:.4f}", _format(row["f1_without"]), _format(row["f1"])]
+            for name, row in (metrics.get("thresholds") or {}).items()
+        ],
         baselines=_baselines(old.text if old else ""),
         temperature=metrics.get("temperature"),
         has_validation="validation" in splits,
@@ -127,11 +141,11 @@ def _metadata(
             dataset_type=dataset or "text",
             dataset_name=dataset or ", ".join(run.get("data_files") or [SAMPLE if _is_sample(run) else "texts"]),
             dataset_split=f"{reported} ({metrics['rows']} rows)",
-            metric_type=metric,
+            metric_type=metric_type,
             metric_name=title,
             metric_value=round(metrics[metric], 4),
         )
-        for metric, title in CARD_METRICS.items()
+        for metric, (metric_type, title) in CARD_METRICS.items()
         if not math.isnan(_number(metrics.get(metric)))
     ]
     base = run.get("model_name_or_path")
@@ -145,7 +159,7 @@ def _metadata(
         pipeline_tag="text-classification",
         tags=["brnn", "rnn", config.get("cell_type", "lstm")],
         datasets=[dataset] if dataset else None,
-        metrics=[*CARD_METRICS],
+        metrics=[metric_type for metric_type, _ in CARD_METRICS.values()],
         model_name=name if results else None,
         eval_results=results or None,
         widget=[{"text": text} for text in WIDGET_TEXTS] if is_public else None,

@@ -104,6 +104,7 @@ def _metrics_file(report: TrainingReport, model: BrnnPreTrainedModel) -> dict[st
         **report.metrics,
         "per_class": {split: classes.per_class() for split, classes in reports.items()},
         "confusion_matrix": {split: classes.confusion_matrix.tolist() for split, classes in reports.items()},
+        "thresholds": report.thresholds,
         "temperature": report.temperature,
         "seconds": report.seconds,
         "training": {

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from ..data.dataset import TokenizedDataset, tokenize
+from ..evaluation.thresholds import choose_labels, read_thresholds
 from ..hub.layout import check_model_directory
 from ..hub.load import load_model
 from ..model.modeling_brnn import BrnnForSequenceClassification
@@ -23,18 +24,24 @@ class Classifier(Protocol):
         label_names: The label names, in the order of the probabilities.
         tokenizer: The tokenizer, without padding and truncation.
         pad_token_id: The id of the padding token.
+        thresholds: `(num_labels,)` the thresholds of the labels, as `choose_labels` takes them; None without any.
     """
 
     label_names: list[str]
     tokenizer: Tokenizer
     pad_token_id: int
+    thresholds: Optional[np.ndarray]
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
         ...
 
     def predict(self, texts: list[str]) -> list[str]:
-        """Returns the name of the most probable label of each text."""
+        """Returns the name of the label of each text."""
+        ...
+
+    def choose(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns `(rows,)` ids of the labels that `(rows, num_labels)` probabilities choose."""
         ...
 
     def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
@@ -100,6 +107,7 @@ class TorchClassifier:
         self.tokenizer.no_truncation()
         self.pad_token_id: int = tokenizer.pad_token_id
         self.label_names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        self.thresholds = read_thresholds(vars(model.config), model.config.num_labels)
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
 
     def __call__(self, texts: list[str]) -> np.ndarray:
@@ -107,8 +115,13 @@ class TorchClassifier:
         return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
 
     def predict(self, texts: list[str]) -> list[str]:
-        """Returns the name of the most probable label of each text."""
-        return [self.label_names[index] for index in self(texts).argmax(axis=1)]
+        """Returns the name of the label of each text: the most probable one, or the one that the thresholds of the
+        model choose."""
+        return [self.label_names[index] for index in self.choose(self(texts))]
+
+    def choose(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns `(rows,)` ids of the labels that `(rows, num_labels)` probabilities choose."""
+        return choose_labels(probabilities, self.thresholds)
 
     @torch.inference_mode()
     def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:

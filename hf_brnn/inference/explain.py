@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
+from ..data.dataset import tokenize
+from ..data.known_words import known_word_shares
+
 if TYPE_CHECKING:
     from .classifier import Classifier
 
@@ -16,13 +19,15 @@ class Explanation(NamedTuple):
     """The probabilities of a text, and the effect of each of its words.
 
     Attributes:
-        label: Index of the most probable label.
+        label: Index of the label that the classifier chooses.
         probabilities: `(num_labels,)` float32.
+        known_words: Share of the words that the tokenizer knows.
         parts: The text, cut into words with their effect and white space with None. Joined, the parts are the text.
     """
 
     label: int
     probabilities: np.ndarray
+    known_words: float
     parts: list[tuple[str, Optional[float]]]
 
 
@@ -49,8 +54,10 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
     if classifier.tokenizer.token_to_id(unknown) is None:
         raise ValueError("The tokenizer has no unknown token, which is put in the place of a word. Train it with one.")
     parts = split_words(text)
-    probabilities = classifier([text])[0]
-    label = int(probabilities.argmax())
+    tokenized = tokenize([text], classifier.tokenizer, classifier.pad_token_id)
+    probabilities = classifier.probabilities(tokenized)
+    label = int(classifier.choose(probabilities)[0])
+    probabilities = probabilities[0]
     explained: list[tuple[str, Optional[float]]] = []
     for index, (part, is_word) in enumerate(parts):
         effect = None
@@ -58,7 +65,8 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
             variant = "".join(unknown if other == index else piece for other, (piece, _) in enumerate(parts))
             effect = float(probabilities[label] - classifier([variant])[0, label])
         explained.append((part, effect))
-    return Explanation(label, probabilities, explained)
+    known_words = float(known_word_shares(tokenized, classifier.tokenizer)[0])
+    return Explanation(label, probabilities, known_words, explained)
 
 
 def split_words(text: str) -> list[tuple[str, bool]]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from ..data.dataset import TokenizedDataset, tokenize
+from ..evaluation.thresholds import choose_labels, read_thresholds
 from ..hub.layout import DEFAULT_LABELS, GRAPH, QUANTIZED_GRAPH, check_graph, check_model_directory
 
 # The states of a batch this small fit into a core's own cache.
@@ -57,6 +58,7 @@ class OnnxClassifier:
                 "single_label_classification with two or more. Train a model with label names."
             )
         self.label_names = [names[str(index)] for index in range(len(names))]
+        self.thresholds = read_thresholds(config, len(names))
         self.pad_token_id: int = config["pad_token_id"]
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_padding()
@@ -79,8 +81,13 @@ class OnnxClassifier:
         return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
 
     def predict(self, texts: list[str]) -> list[str]:
-        """Returns the name of the most probable label of each text."""
-        return [self.label_names[index] for index in self(texts).argmax(axis=1)]
+        """Returns the name of the label of each text: the most probable one, or the one that the thresholds of the
+        model choose."""
+        return [self.label_names[index] for index in self.choose(self(texts))]
+
+    def choose(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns `(rows,)` ids of the labels that `(rows, num_labels)` probabilities choose."""
+        return choose_labels(probabilities, self.thresholds)
 
     def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
         """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""

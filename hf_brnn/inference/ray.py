@@ -23,7 +23,7 @@ from pyarrow import fs
 
 from ..data.files import BadRow, BadRowsError, OnBadRow, check_names, read_parquet
 from .onnx_classifier import OnnxClassifier
-from .score_files import NEW_FIELDS, check_columns, score_batches
+from .score_files import ScoreOptions, check_columns, score_batches
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class ShardScorer:
         skip_bad_rows: bool,
         source: Folder,
         target: Folder,
+        options: ScoreOptions,
     ) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         self.classifier = OnnxClassifier(model, batch_size=batch_size, num_threads=1)
@@ -72,6 +73,7 @@ class ShardScorer:
         self.skip_bad_rows = skip_bad_rows
         self.source = source
         self.target = target
+        self.options = options
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
         """Returns the number of rows scored and the bad rows. Without `skip_bad_rows` the first bad row ends the shard,
@@ -92,13 +94,14 @@ class ShardScorer:
     def _score(self, shard: str, on_bad_row: OnBadRow) -> int:
         source, unfinished = self.source.file(shard), self.target.file(f"{shard}.{uuid.uuid4().hex}{UNFINISHED}")
         schema = read_metadata(self.source, shard).schema.to_arrow_schema()
-        for field in NEW_FIELDS:
+        for field in self.options.fields(self.classifier.label_names):
             schema = schema.append(field)
         self.target.filesystem.create_dir(str(PurePosixPath(unfinished).parent), recursive=True)
         scored = 0
         with pq.ParquetWriter(unfinished, schema, filesystem=self.target.filesystem) as writer:
             batches = read_parquet(source, on_bad_row, filesystem=self.source.filesystem)
-            for table in score_batches(self.classifier, source, batches, self.text_column, on_bad_row):
+            scored_batches = score_batches(self.classifier, source, batches, self.text_column, on_bad_row, self.options)
+            for table in scored_batches:
                 writer.write_table(table)
                 scored += len(table)
         self.target.filesystem.move(unfinished, self.target.file(shard))
@@ -118,17 +121,17 @@ def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
-def count_rows(folder: Folder, shard: str, text_column: Optional[str]) -> int:
+def count_rows(folder: Folder, shard: str, text_column: Optional[str], fields: list[pa.Field]) -> int:
     """Returns the number of rows of a shard.
 
     Raises:
-        ValueError: The file is not a readable parquet file, has no text column, already has a label or score, or two
+        ValueError: The file is not a readable parquet file, has no text column, already has one of `fields`, or two
             columns have the same name.
     """
     metadata = read_metadata(folder, shard)
     names = metadata.schema.to_arrow_schema().names
     check_names(f"{folder.file(shard)}: the schema", names)
-    check_columns(folder.file(shard), names, text_column)
+    check_columns(folder.file(shard), names, text_column, fields)
     return metadata.num_rows
 
 
@@ -147,6 +150,7 @@ def score_folder(
     batch_size: Optional[int] = None,
     skip_bad_rows: bool = False,
     workers: Optional[int] = None,
+    options: ScoreOptions = ScoreOptions(),  # noqa: B008  frozen
 ) -> tuple[int, int]:
     """Scores each parquet file of a folder and its subfolders into a file of the same name in another folder. Finished
     shards are skipped.
@@ -161,6 +165,7 @@ def score_folder(
         batch_size: Number of texts that a worker scores at once; by default that of `OnnxClassifier`.
         skip_bad_rows: Whether to log and skip rows that can't be used.
         workers: Number of workers, one core each; by default all cores of the cluster.
+        options: What is written about each text, besides label and score.
 
     Returns:
         The number of rows that this call scored, and of those that it skipped.
@@ -168,8 +173,8 @@ def score_folder(
     Raises:
         BadRowsError: A row can't be used and `skip_bad_rows` is off; finished shards stay.
         FileNotFoundError: There is no such model, or no parquet file in the input folder.
-        ValueError: A file is not a parquet file, has no text column, or already has a label or score; or the output
-            folder lies in the input folder.
+        ValueError: A file is not a parquet file, has no text column, or already has a column that scoring adds; or
+            the output folder lies in the input folder.
     """
     source, target = Folder.open(input_folder), Folder.open(output_folder)
     if f"{target.path}/".startswith(f"{source.path}/"):
@@ -179,7 +184,9 @@ def score_folder(
     shards = source.names(".parquet")
     if not shards:
         raise FileNotFoundError(f"{input_folder}: no folder with .parquet files.")
-    OnnxClassifier(model, batch_size=batch_size)
+    label_names = OnnxClassifier(model, batch_size=batch_size).label_names
+    options.check_label_names(label_names)
+    fields = options.fields(label_names)
 
     target.filesystem.create_dir(target.path, recursive=True)
     delete_unfinished(target)
@@ -187,14 +194,14 @@ def score_folder(
     waiting = [shard for shard in shards if shard not in finished]
     logger.info("%d of %d shards are finished already: %s", len(shards) - len(waiting), len(shards), output_folder)
     with ThreadPoolExecutor() as pool:
-        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column), waiting))
+        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column, fields), waiting))
     if not waiting:
         return 0, 0
 
     connect()
     dataset = ray.data.from_items([{"shard": shard} for shard in waiting], override_num_blocks=len(waiting)).map(
         ShardScorer,
-        fn_constructor_args=(model, batch_size, text_column, skip_bad_rows, source, target),
+        fn_constructor_args=(model, batch_size, text_column, skip_bad_rows, source, target, options),
         compute=ray.data.ActorPoolStrategy(
             size=min(workers or int(ray.cluster_resources()["CPU"]), len(waiting)), max_tasks_in_flight_per_actor=1
         ),

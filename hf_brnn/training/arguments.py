@@ -10,6 +10,7 @@ import torch
 from transformers import TrainingArguments
 
 from ..data.arguments import DataArguments
+from ..evaluation.metrics import OLD_METRIC_NAMES
 from ..model.arguments import ModelArguments
 from .base_model import BaseModel, with_model_values
 from .options import check_values
@@ -84,6 +85,13 @@ class BrnnTrainingArguments(TrainingArguments):
     head_learning_rate: Optional[float] = field(
         default=None, metadata={"help": "Highest learning rate of the classifier; by default learning_rate."}
     )
+    tune_thresholds: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Tune the thresholds of the labels on the validation split: f1, or a wanted precision such as "
+            "precision=0.9."
+        },
+    )
     save_fp16: bool = field(
         default=False,
         metadata={"help": "Save embeddings and recurrent weights in float16, at half the size; they load as float32."},
@@ -99,6 +107,8 @@ class BrnnTrainingArguments(TrainingArguments):
         check_values({f.name: getattr(self, f.name) for f in fields(self)})
         self.early_stopping_patience = self.early_stopping_patience or None
         metric = (self.metric_for_best_model or "").removeprefix("eval_")
+        if metric in OLD_METRIC_NAMES:
+            self.metric_for_best_model = metric = OLD_METRIC_NAMES[metric]
         if metric == "calibration_error" and self.greater_is_better is None:  # type: ignore[has-type]
             self.greater_is_better = False
         if self.fsdp or os.environ.get("ACCELERATE_USE_FSDP") == "true":

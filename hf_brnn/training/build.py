@@ -77,6 +77,8 @@ def build_trainer(
             "load_best_model_at_end and early_stopping_patience choose a model on a validation split: set "
             "validation_size, or switch them off (--load_best_model_at_end False --early_stopping_patience 0)."
         )
+    if evaluated == "test" and training_args.tune_thresholds:
+        raise ValueError("tune_thresholds needs a validation split: set validation_size, or leave out tune_thresholds.")
     callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))

@@ -15,7 +15,8 @@ from typing import Any, Optional
 import yaml
 
 from ..data.arguments import DataArguments
-from ..evaluation.metrics import METRIC_NAMES
+from ..evaluation.metrics import METRIC_NAMES, OLD_METRIC_NAMES
+from ..evaluation.thresholds import parse_target
 from ..model.arguments import ModelArguments
 
 PACKAGE = Path(__file__).parent.parent
@@ -246,4 +247,6 @@ def check_values(values: Mapping[str, Any]) -> None:
             check(name, value in ("auto", "bf16", "fp16", "fp32"), "auto, bf16, fp16 or fp32")
         elif name == "metric_for_best_model":
             metrics = ("loss", *METRIC_NAMES)
-            check(name, value.removeprefix("eval_") in metrics, ", ".join(metrics))
+            check(name, value.removeprefix("eval_") in (*metrics, *OLD_METRIC_NAMES), ", ".join(metrics))
+        elif name == "tune_thresholds":
+            parse_target(value)

@@ -9,14 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Optional
 
+import numpy as np
 import transformers
 from torch.distributed.elastic.multiprocessing.errors import record
 from transformers import PreTrainedTokenizerFast, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PredictionOutput
 
 from ..data.rows import LabelledRows
 from ..evaluation.calibration import fit_temperature, fold_temperature
-from ..evaluation.report import TrainingReport, align_columns, evaluate
+from ..evaluation.report import ClassReport, EvalResult, TrainingReport, align_columns, evaluate, softmax
+from ..evaluation.thresholds import tune_thresholds
 from ..hub.layout import check_output_dir
 from ..hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push
 from ..hub.save import save_model_directory
@@ -39,6 +42,8 @@ from .history import best_epoch, epoch_history
 from .ngram_embedding import fold_ngrams
 from .prepare import prepare_data
 from .trainer import NonFiniteError
+
+logger = logging.getLogger(__name__)
 
 
 class TrainedModel(NamedTuple):
@@ -108,9 +113,14 @@ def train_model(
     if "validation" in predictions:
         temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
         fold_temperature(model, temperature)
+    thresholds = None
+    if training_args.tune_thresholds:
+        thresholds = tune(predictions["validation"], temperature, training_args.tune_thresholds)
+        model.config.thresholds = thresholds.tolist()
     report = TrainingReport(
         results={
-            name: evaluate(output.predictions / temperature, output.label_ids) for name, output in predictions.items()
+            name: evaluate(output.predictions / temperature, output.label_ids, thresholds)
+            for name, output in predictions.items()
         },
         temperature=temperature,
         history=epoch_history(trainer.state.log_history),
@@ -124,9 +134,41 @@ def train_model(
         watts=assumed_watts(training_args),
         versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
     )
+    if thresholds is not None:
+        report.thresholds = describe_thresholds(report.results["validation"], data.label_names)
+    if training_args.process_index == 0 and "validation" in report.results:
+        warn_of_low_recall(report.results["validation"].class_report(data.label_names))
     # Without the autocast that the training ran under.
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return TrainedModel(model, data.tokenizer, report)
+
+
+def tune(validation: PredictionOutput, temperature: float, target: str) -> np.ndarray:
+    """Returns the thresholds that reach the target on the validation split."""
+    probabilities = softmax(validation.predictions / temperature)
+    return tune_thresholds(probabilities, validation.label_ids, target)
+
+
+def describe_thresholds(result: EvalResult, label_names: list[str]) -> dict[str, dict[str, float]]:
+    """Returns for each label its threshold, and its F1 without and with the thresholds."""
+    without = result._replace(thresholds=None).class_report(label_names).per_class()
+    classes = result.class_report(label_names).per_class()
+    assert result.thresholds is not None
+    return {
+        name: {"threshold": threshold, "f1_without": without[name]["f1"], "f1": classes[name]["f1"]}
+        for name, threshold in zip(label_names, result.thresholds.tolist())
+    }
+
+
+def warn_of_low_recall(classes: ClassReport) -> None:
+    """Logs a warning for labels that are missed more often than found on the validation split."""
+    if low := classes.low_recalls():
+        found = ", ".join(f"{name} ({recall:.2f})" for name, recall in low.items())
+        logger.warning(
+            "Recall below one half on the validation split: %s. Add rows of these labels, merge labels, or try "
+            "--class_weight balanced or --tune_thresholds f1.",
+            found,
+        )
 
 
 @record
@@ -193,6 +235,13 @@ def _print_results(folder: Path, report: TrainingReport, label_names: list[str],
         print(_metrics_table(report.metrics))
         print()
         print(report.results[report.reported].class_report(label_names).to_text())
+    if report.thresholds:
+        rows = [
+            [name, f"{row['threshold']:.4f}", f"{row['f1_without']:.4f}", f"{row['f1']:.4f}"]
+            for name, row in report.thresholds.items()
+        ]
+        print("\nThresholds, tuned on the validation split:")
+        print(align_columns([["label", "threshold", "F1 without", "F1"], *rows]))
     print(
         f"\nSaved {folder}\n"
         f"  {folder / 'README.md'}    the model card\n"

@@ -115,6 +115,12 @@ def test_a_text_gets_its_label_and_what_each_word_did(page, classifier):
     assert words.locator("span", has_text="not").get_attribute("class") == "for"
 
 
+def test_a_text_without_a_known_word_gets_no_label(client):
+    label, words = client.predict("xqwzf fdsf!!", api_name="/classify")
+    assert label == {"label": "No known word", "confidences": None}
+    assert "knows none of these words" in words
+
+
 def test_an_example_is_classified_by_a_click(page):
     page.get_by_text("so happy with it").click()
     expect(page.get_by_test_id("label-output-value")).to_have_text("POSITIVE")

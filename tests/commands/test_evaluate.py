@@ -33,9 +33,15 @@ def test_it_writes_metrics_plots_and_predictions(evaluate, float_model, write_fi
     classifier = pipeline("text-classification", model=str(float_model), trust_remote_code=True)
     expected = [result["score"] for result in classifier(predictions["text"].tolist())]
     np.testing.assert_allclose(predictions["score"], expected, atol=1e-5)
-    for name in ("confusion_matrix.png", "reliability.png"):
+    for name in ("confusion_matrix.png", "reliability.png", "risk_coverage.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
-    for line in ("accuracy", "class     precision  recall", "Share of each true class"):
+    assert metrics["risk_coverage"]["curve"][-1]["accuracy"] == metrics["accuracy"]
+    for line in (
+        "accuracy",
+        "class     precision  recall",
+        "Share of each true class",
+        "Area under the risk-coverage curve: ",
+    ):
         assert line in ended.stdout
 
 

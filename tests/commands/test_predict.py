@@ -1,3 +1,5 @@
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +52,65 @@ def test_the_old_spelling_of_the_model_works(capsys):
 def test_options_may_come_before_the_texts(capsys):
     ended = run_main(main, PRETRAINED_FOLDER, "--batch_size", 2, "so happy", "--skip_bad_rows", "so sad", capsys=capsys)
     assert [line.split()[0] for line in ended.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]
+
+
+def test_a_text_without_a_known_word_gets_no_label(predict):
+    lines = predict("so happy", "xqwzf @bob fdsf!!", "...").stdout.splitlines()
+    assert lines[0].startswith("POSITIVE  0.")
+    assert lines[1:] == ["no known word     xqwzf @bob fdsf!!", "no known word     ..."]
+
+
+def test_scores_of_all_labels_and_known_words_on_request(predict, float_model):
+    classifier = load(float_model)
+    text = "so happy xqwzf"
+    negative, positive = classifier([text])[0]
+    options = ("--all_scores", "--known_words", "--min_score", 0.999)
+    line = predict(text, *options).stdout.rstrip()
+    assert line == (
+        f"unsure    {positive:.4f}  NEGATIVE {negative:.4f}  POSITIVE {positive:.4f}  known words 0.67  {text}"
+    )
+
+
+@pytest.mark.parametrize(("model", "suffix"), [("torch", "csv"), ("onnx", "jsonl"), ("onnx", "parquet")])
+def test_doubt_is_written_to_files(float_model, tmp_path, capsys, suffix, model):
+    folder = float_model if model == "torch" else PRETRAINED_FOLDER
+    texts = ["so happy", "xqwzf", "it is a bus", "so sad, xqwzf"]
+    (tmp_path / "in.csv").write_text("id,text\n" + "".join(f'{row},"{text}"\n' for row, text in enumerate(texts)))
+    target = tmp_path / f"out.{suffix}"
+    options = ("--input", tmp_path / "in.csv", "--output", target, "--batch_size", 1)
+    doubt = ("--all_scores", "--known_words", "--min_score", 0.8)
+    assert run_main(main, folder, *options, *doubt, capsys=capsys).code == 0
+    read = {"csv": pd.read_csv, "jsonl": lambda path: pd.read_json(path, lines=True), "parquet": pd.read_parquet}
+    scored = read[suffix](target)
+    assert list(scored.columns) == ["id", "text", "label", "score", "score_NEGATIVE", "score_POSITIVE", "known_words"]
+    expected = load(folder, batch_size=1)(texts)
+    np.testing.assert_allclose(scored[["score_NEGATIVE", "score_POSITIVE"]], expected, atol=1e-5)
+    np.testing.assert_allclose(scored["score"], expected.max(axis=1), atol=1e-5)
+    labels = ["unsure" if row.max() < 0.8 else ["NEGATIVE", "POSITIVE"][row.argmax()] for row in expected]
+    assert scored["label"].tolist() == [labels[0], "unsure", *labels[2:]]
+    assert {"unsure", "POSITIVE"} <= set(labels)
+    np.testing.assert_allclose(scored["known_words"], [1, 0, 1, 2 / 3], atol=1e-6)
+
+
+def test_a_column_that_scoring_adds_may_not_be_there(predict, write_file, tmp_path):
+    source = write_file("in.csv", "text,known_words\nx,1\n")
+    target = ("--input", source, "--output", tmp_path / "out.csv")
+    assert predict(*target).code == 0
+    assert "already has a column known_words" in predict(*target, "--known_words").stderr
+    assert "--min_score is 80.0, expected a probability" in predict(*target, "--min_score", 80).stderr
+
+
+def test_thresholds_in_the_configuration_choose_the_label(float_model, tmp_path, capsys):
+    folder = shutil.copytree(float_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"thresholds": [0.01, 0.99]}))
+    classifier = load(folder)
+    [[negative, positive]] = classifier(["so happy"])
+    assert 0.5 < positive < 0.99
+    assert classifier.predict(["so happy"]) == ["NEGATIVE"]
+    assert run_main(main, folder, "so happy", capsys=capsys).stdout == f"NEGATIVE  {negative:.4f}  so happy\n"
+    (folder / "config.json").write_text(json.dumps(config | {"thresholds": [0.5, 0.5, 0.5]}))
+    assert "expected a number between 0 and 1 for each of the 2" in run_main(main, folder, "x", capsys=capsys).stderr
 
 
 def test_a_file_name_in_place_of_a_text_is_an_error(predict, write_file):

@@ -9,10 +9,9 @@ METRICS = {
     "rows": 9,
     "loss": 0.5,
     "accuracy": 0.75,
-    "f1": 0.7,
     "macro_f1": 0.71,
-    "precision": 0.8,
-    "recall": 0.6,
+    "macro_precision": 0.8,
+    "macro_recall": 0.6,
     "roc_auc": 0.9,
     "calibration_error": 0.1,
 }

@@ -38,13 +38,17 @@ def source(tmp_path_factory):
     return folder
 
 
+# Columns besides label and score.
+DOUBT = ("--all_scores", "--known_words", "--min_score", 0.9)
+
+
 def arguments(source, target, *more):
     paths = ("--model", MODEL, "--input", source, "--output", target)
     return list(map(str, ("scripts/predict.py", "--engine", "ray", "--workers", 2, *paths, *more)))
 
 
 def start(source, target, log):
-    command = [sys.executable, *arguments(source, target, "--skip_bad_rows")]
+    command = [sys.executable, *arguments(source, target, "--skip_bad_rows", *DOUBT)]
     with log.open("w") as file:
         return subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=subprocess.STDOUT)
 
@@ -102,9 +106,11 @@ def test_rows_left_out_are_listed(scored, source):
 def test_a_shard_keeps_its_rows_and_gets_the_scores_of_the_local_engine(scored, source, tmp_path):
     target, _ = scored
     local = tmp_path / "local.parquet"
-    run_python("scripts/predict.py", "--model", MODEL, "--input", source / SHARDS[0], "--output", local)
+    run_python("scripts/predict.py", "--model", MODEL, "--input", source / SHARDS[0], "--output", local, *DOUBT)
     expected, found = pq.read_table(local), pq.read_table(target / SHARDS[0])
     assert found.equals(expected)
+    assert found.column_names[-5:] == ["label", "score", "score_NEGATIVE", "score_POSITIVE", "known_words"]
+    assert "unsure" in found["label"].to_pylist()
     assert pq.read_schema(target / EMPTY_SHARD) == found.schema
 
 
@@ -122,7 +128,7 @@ def test_a_second_start_leaves_finished_shards_alone(source, tmp_path):
     assert files(target, ".unfinished")
     assert not set(SHARDS) <= finished.keys()
 
-    again = run_python(*arguments(source, target, "--skip_bad_rows"))
+    again = run_python(*arguments(source, target, "--skip_bad_rows", *DOUBT))
     check_rows(target)
     assert {name: (target / name).stat().st_mtime_ns for name in finished} == finished
     new_rows = sum(pq.read_metadata(target / name).num_rows for name in set(SHARDS) - finished.keys())

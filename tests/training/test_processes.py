@@ -125,7 +125,7 @@ def test_predictions_and_metrics_are_of_each_row_once_and_in_order(together, cou
     found, alone = together(count), together(1)
     np.testing.assert_array_equal(found["labels"], found["true_labels"])
     np.testing.assert_allclose(found["predicted"], alone["expected"], atol=1e-5)
-    counts = ("accuracy", "precision", "recall", "f1", "macro_f1", "roc_auc")
+    counts = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc")
     assert [found["metrics"][f"eval_{name}"] for name in counts] == [
         alone["metrics"][f"eval_{name}"] for name in counts
     ]

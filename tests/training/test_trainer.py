@@ -434,7 +434,8 @@ def test_other_optimizers_and_no_clipping_train_too(tmp_path, arguments):
 def test_the_least_calibration_error_is_the_best():
     arguments = parse_arguments(["--metric_for_best_model", "calibration_error"], QUICKSTART)
     assert arguments.training.greater_is_better is False
-    assert parse_arguments(["--metric_for_best_model", "f1"], QUICKSTART).training.greater_is_better is True
+    training = parse_arguments(["--metric_for_best_model", "f1"], QUICKSTART).training
+    assert (training.metric_for_best_model, training.greater_is_better) == ("macro_f1", True)
 
 
 def test_patience_of_0_switches_early_stopping_off():

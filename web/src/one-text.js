@@ -6,6 +6,7 @@ import { attempt, percent } from "./page.js";
 /** What each word does is found by scoring the text once a word: seconds for a text much longer than this. */
 const MAX_EXPLAINED_WORDS = 100;
 const SPEECH_DELAY_MS = 700;
+const NO_KNOWN_WORD = "No known word";
 
 const [input, problem, answer, label, score, time, bars, words, legend, noWords, spoken] = [
   "text", "text-problem", "answer", "label", "score", "time", "bars", "words", "legend", "no-words", "spoken",
@@ -35,24 +36,31 @@ async function update() {
   isScoring = false;
 }
 
-function show({ scores, pieces }, milliseconds) {
-  label.textContent = scores[0].label;
-  score.textContent = percent(scores[0].score);
+function show(result, milliseconds) {
+  const isKnown = result.knownWords > 0;
+  label.textContent = isKnown ? result.label : NO_KNOWN_WORD;
+  score.textContent = isKnown ? percent(result.score) : "";
   time.textContent = `${Math.ceil(milliseconds)} ms`;
-  bars.replaceChildren(...scores.map(bar));
+  bars.replaceChildren(...(isKnown ? result.scores.map(bar) : []));
 
-  const explained = pieces.filter(({ effect }) => effect !== undefined);
+  const { pieces } = result;
+  const explained = isKnown ? pieces.filter(({ effect }) => effect !== undefined) : [];
   words.replaceChildren(...(explained.length ? pieces.map(word) : []));
   legend.hidden = explained.length === 0;
-  legend.querySelector("strong").textContent = scores[0].label;
+  legend.querySelector("strong").textContent = result.label;
   noWords.hidden = explained.length > 0;
-  noWords.textContent = pieces.some(({ text }) => text.trim())
-    ? `Shown for texts of up to ${MAX_EXPLAINED_WORDS} words.`
-    : "The text has no words.";
+  noWords.textContent = noWordsText(pieces, isKnown);
   answer.hidden = false;
 
   clearTimeout(speech);
-  speech = setTimeout(() => (spoken.textContent = sentence(scores[0], explained)), SPEECH_DELAY_MS);
+  speech = setTimeout(() => (spoken.textContent = isKnown ? sentence(result, explained) : `${NO_KNOWN_WORD}.`), SPEECH_DELAY_MS);
+}
+
+function noWordsText(pieces, isKnown) {
+  if (!pieces.some(({ text }) => text.trim())) return "The text has no words.";
+  return isKnown
+    ? `Shown for texts of up to ${MAX_EXPLAINED_WORDS} words.`
+    : "The model knows none of these words, so it can't label the text.";
 }
 
 function bar({ label, score }) {

@@ -1,0 +1,35 @@
+"""How much of a text a tokenizer knows. The web page (web/src/words.js) follows the same rule."""
+
+import unicodedata
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from .dataset import TokenizedDataset
+
+# What stands for names and addresses, and for padding.
+PLACEHOLDERS = ("<user>", "<url>", "[PAD]")
+
+
+def known_word_shares(tokenized: TokenizedDataset, tokenizer: Tokenizer) -> np.ndarray:
+    """Returns `(texts,)` the share of the words of each text that the tokenizer knows.
+
+    Punctuation marks, @names and addresses are not words; emoticons and emoji are. A text without words has share 0.
+    """
+    unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    is_known_word = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
+    for token, index in vocabulary.items():
+        is_known_word[index] = index != unknown and token not in PLACEHOLDERS and not is_punctuation(token)
+    text_of_token = np.repeat(np.arange(len(tokenized)), tokenized.lengths)
+    known = np.bincount(text_of_token, weights=is_known_word[tokenized.token_ids], minlength=len(tokenized))
+    is_unknown = tokenized.token_ids == (-1 if unknown is None else unknown)
+    words = known + np.bincount(text_of_token, weights=is_unknown, minlength=len(tokenized))
+    return known / np.maximum(words, 1)
+
+
+def is_punctuation(token: str) -> bool:
+    """Returns whether a token is a punctuation mark or an ASCII symbol; `?!` is one mark."""
+    if len(token) > 1:
+        return not token.strip("!?")
+    return unicodedata.category(token).startswith("P") or (token.isascii() and not token.isalnum())
