@@ -1,12 +1,10 @@
 """Tokenized texts as flat arrays, and batches of texts of similar length."""
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from .text import has_surrogates, shorten
@@ -105,12 +103,19 @@ class TokenizedDataset:
 
 def tokenize(
     texts: list[str],
-    tokenizer: Tokenizer,
+    encode: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
     pad_token_id: int,
     labels: Optional[list[int]] = None,
     show_progress: bool = False,
 ) -> TokenizedDataset:
-    """Returns the token ids of all texts, from a tokenizer that neither pads nor truncates.
+    """Returns the token ids of all texts.
+
+    Args:
+        texts: The texts.
+        encode: Returns the ids of texts, one after the other, and the number of each text's: a `TextEncoder`.
+        pad_token_id: Id of the padding token.
+        labels: The class ids of the texts, if they are known.
+        show_progress: Whether to show a bar.
 
     Raises:
         TypeError: `texts` is a string, or one of them is not a string.
@@ -126,12 +131,12 @@ def tokenize(
                 # The tokenizer would read a pair as one text.
                 _check_texts(chunk, start)
             try:
-                ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(chunk)]
+                ids, numbers = encode(chunk)
             except TypeError:
                 _check_texts(chunk, start)
                 raise
-            lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
-            pieces.append(np.fromiter(chain.from_iterable(ids), np.int32, lengths[-1].sum()))
+            pieces.append(ids)
+            lengths.append(numbers)
             progress.update(len(chunk))
     return TokenizedDataset(
         token_ids=np.concatenate(pieces),

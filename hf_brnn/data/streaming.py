@@ -4,13 +4,12 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Optional
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from .arguments import DataArguments
 from .dataset import LengthBatchSampler, tokenize
@@ -213,7 +212,7 @@ class StreamedTexts:
     Args:
         args: The source.
         splits: Assigns rows to splits.
-        tokenizer: Turns texts to ids.
+        encode: Returns the ids of texts, as `tokenize` takes it.
         pad_token_id: Id of the padding token.
         process_index: Index of this process.
         batch_size: Number of rows per batch and process.
@@ -224,7 +223,7 @@ class StreamedTexts:
         self,
         args: DataArguments,
         splits: StreamSplits,
-        tokenizer: Tokenizer,
+        encode: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
         pad_token_id: int,
         process_index: int,
         batch_size: int,
@@ -232,7 +231,7 @@ class StreamedTexts:
     ) -> None:
         self.args = args
         self.splits = splits
-        self.tokenizer = tokenizer
+        self.encode = encode
         self.pad_token_id = pad_token_id
         self.process_index = process_index
         self.processes = len(splits.thresholds.train_rows)
@@ -268,9 +267,7 @@ class StreamedTexts:
         for _ in range(number - self._place[1]):
             self._block = next(self._blocks)
         self._place = (epoch, number)
-        tokenized = tokenize(
-            training_texts(self._block, self.args), self.tokenizer, self.pad_token_id, self._block.labels
-        )
+        tokenized = tokenize(training_texts(self._block, self.args), self.encode, self.pad_token_id, self._block.labels)
         self._tokenized = tokenized.cut(self.args.max_length)
         sampler = LengthBatchSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
         sampler.set_epoch(epoch)

@@ -13,6 +13,7 @@ from ..evaluation.thresholds import choose_labels, read_thresholds
 from ..hub.layout import check_model_directory
 from ..hub.load import load_model
 from ..model.modeling_brnn import BrnnForSequenceClassification
+from ..model.text_encoder import TextEncoder
 
 BATCH_SIZE = 128
 
@@ -105,6 +106,7 @@ class TorchClassifier:
         self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
+        self._encode = TextEncoder(self.tokenizer)
         self.pad_token_id: int = tokenizer.pad_token_id
         self.label_names = [model.config.id2label[index] for index in range(model.config.num_labels)]
         self.thresholds = read_thresholds(vars(model.config), model.config.num_labels)
@@ -112,7 +114,7 @@ class TorchClassifier:
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        return self.probabilities(tokenize(texts, self.tokenizer, self.pad_token_id))
+        return self.probabilities(tokenize(texts, self._encode, self.pad_token_id))
 
     def predict(self, texts: list[str]) -> list[str]:
         """Returns the name of the label of each text: the most probable one, or the one that the thresholds of the

@@ -5,12 +5,14 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 from tokenizers.trainers import WordLevelTrainer
-from transformers import PreTrainedTokenizerFast
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PAD_TOKEN = "[PAD]"
 UNK_TOKEN = "[UNK]"
@@ -73,7 +75,7 @@ def new_tokenizer(shows_names: bool = False) -> Tokenizer:
     return tokenizer
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 1) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 1) -> "PreTrainedTokenizerFast":
     """Trains a tokenizer whose vocabulary holds the most frequent words of `texts`.
 
     User names stay unknown, see `count_words`.
@@ -98,8 +100,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
 
 
 def extend_tokenizer(
-    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], vocab_size: Optional[int], min_frequency: int
-) -> PreTrainedTokenizerFast:
+    tokenizer: "PreTrainedTokenizerFast", texts: Iterable[str], vocab_size: Optional[int], min_frequency: int
+) -> "PreTrainedTokenizerFast":
     """Returns a tokenizer that also knows the words of `texts`. The words of `tokenizer` keep their ids.
 
     Args:
@@ -131,7 +133,9 @@ def count_words(texts: Iterable[str], min_frequency: int) -> list[str]:
     ]
 
 
-def _with_vocabulary(tokenizer: Tokenizer, vocabulary: dict[str, int]) -> PreTrainedTokenizerFast:
+def _with_vocabulary(tokenizer: Tokenizer, vocabulary: dict[str, int]) -> "PreTrainedTokenizerFast":
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer.model = WordLevel(vocabulary, unk_token=UNK_TOKEN)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -141,7 +145,7 @@ def _with_vocabulary(tokenizer: Tokenizer, vocabulary: dict[str, int]) -> PreTra
     )
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", folder: Path) -> None:
     """Writes `tokenizer.json` and `tokenizer_config.json` into a folder, in a form that transformers 4 and 5 load:
     transformers 5 by itself names the class `TokenizersBackend`, which transformers 4 does not have."""
     tokenizer.save_pretrained(folder)

@@ -24,6 +24,7 @@ from ..data.rows import LabelledRows, load_splits, training_texts
 from ..data.splits import split_rows
 from ..data.streaming import SourceScan, SplitThresholds, StreamedTexts, StreamSplits, scan_source
 from ..data.summary import describe
+from ..model.text_encoder import TextEncoder
 from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
@@ -102,7 +103,7 @@ def prepare_data(
         train = StreamedTexts(
             data_args,
             StreamSplits(SplitThresholds.load(folder / STREAM_THRESHOLDS), data_args),
-            tokenizer.backend_tokenizer,
+            TextEncoder(tokenizer.backend_tokenizer),
             tokenizer.pad_token_id,
             training_args.process_index,
             training_args.train_batch_size,
@@ -229,7 +230,8 @@ def _tokenize(
     rows: LabelledRows, tokenizer: PreTrainedTokenizerFast, training_args: BrnnTrainingArguments
 ) -> TokenizedDataset:
     shows_progress = training_args.process_index == 0 and not training_args.disable_tqdm
-    return tokenize(rows.texts, tokenizer.backend_tokenizer, tokenizer.pad_token_id, rows.labels, shows_progress)
+    encode = TextEncoder(tokenizer.backend_tokenizer)
+    return tokenize(rows.texts, encode, tokenizer.pad_token_id, rows.labels, shows_progress)
 
 
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Optional[BaseModel]) -> None:

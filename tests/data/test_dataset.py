@@ -3,6 +3,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthBatchSampler, TokenizedDataset, tokenize
+from hf_brnn.model.text_encoder import TextEncoder
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 from hf_brnn.training.trainer import collate
 
@@ -11,7 +12,7 @@ TEXTS = ["a b c", "", "b", "c c a b zzz", "a a"]
 
 def make_texts():
     tokenizer = train_tokenizer(["a a a b b c"], vocab_size=10)
-    return tokenizer, tokenize(TEXTS, tokenizer.backend_tokenizer, 0, labels=[0, 1, 0, 1, 1])
+    return tokenizer, tokenize(TEXTS, TextEncoder(tokenizer.backend_tokenizer), 0, labels=[0, 1, 0, 1, 1])
 
 
 def test_batches_are_what_the_tokenizer_gives():
@@ -55,7 +56,9 @@ def test_what_is_saved_is_loaded(tmp_path):
 def test_many_texts_are_tokenized_in_order():
     tokenizer = train_tokenizer(["a b"], vocab_size=10)
     texts = ["a " * (i % 7) for i in range(45_000)]
-    assert tokenize(texts, tokenizer.backend_tokenizer, 0).lengths.tolist() == [i % 7 for i in range(45_000)]
+    assert tokenize(texts, TextEncoder(tokenizer.backend_tokenizer), 0).lengths.tolist() == [
+        i % 7 for i in range(45_000)
+    ]
 
 
 def test_batches_of_long_texts_hold_fewer():

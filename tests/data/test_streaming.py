@@ -26,6 +26,7 @@ from hf_brnn.data.streaming import (
     scan_source,
 )
 from hf_brnn.data.text import text_key
+from hf_brnn.model.text_encoder import TextEncoder
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 
 ROWS = 3_000
@@ -64,7 +65,7 @@ def open_stream(args, processes=1, process_index=0, batch_size=32, seed=42):
     tokenizer = train_tokenizer(scan_source(args, StreamSplits(thresholds, args), scan), 10_000)
     splits = StreamSplits(replace(thresholds, train_rows=scan.train_rows.tolist()), args)
     stream = StreamedTexts(
-        args, splits, tokenizer.backend_tokenizer, tokenizer.pad_token_id, process_index, batch_size, seed
+        args, splits, TextEncoder(tokenizer.backend_tokenizer), tokenizer.pad_token_id, process_index, batch_size, seed
     )
     return stream, scan, tokenizer
 
