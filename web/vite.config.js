@@ -4,15 +4,15 @@ import { defineConfig } from "vite";
 
 const MODEL_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model_quantized.onnx"];
 
-/** Puts what the page needs of a saved folder into `model/` of the built page. */
+/** Puts what the page needs of a model directory into `model/` of the built page. */
 function savedFolder(folder) {
   return {
-    name: "saved-folder",
+    name: "model-directory",
     generateBundle() {
       for (const file of MODEL_FILES) {
         const path = join(folder, file);
         if (!existsSync(path)) {
-          this.error(`${path}: no such file. FOLDER must be a saved folder; scripts/export_onnx.py writes its graphs.`);
+          this.error(`${path}: no such file. FOLDER must be a model directory with graphs. Run hf-brnn export FOLDER.`);
         }
         this.emitFile({ type: "asset", fileName: `model/${file}`, source: readFileSync(path) });
       }
@@ -23,7 +23,7 @@ function savedFolder(folder) {
 
 const folder = process.env.FOLDER;
 if (!folder) {
-  throw new Error("FOLDER is not set: give the saved folder whose model the page runs.");
+  throw new Error("FOLDER is not set: set it to the model directory that the page runs.");
 }
 
 export default defineConfig({

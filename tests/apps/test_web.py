@@ -41,7 +41,7 @@ STRANGE = {
 
 
 def build(folder, target):
-    """Builds the page for a saved folder; returns the finished process."""
+    """Builds the page for a model directory; returns the finished process."""
     assert shutil.which("npm"), "The page's tests need Node.js: run make test, or make test-core for the others."
     assert (WEB / "node_modules").is_dir(), "The page's packages are missing: run npm --prefix web ci"
     return subprocess.run(
@@ -59,7 +59,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """Builds the page for a saved folder and serves it; returns its address and where it lies."""
+    """Builds the page for a model directory and serves it; returns its address and where it lies."""
     servers = []
 
     def build_and_serve(folder):

@@ -1,4 +1,4 @@
-"""Loads a saved folder as a stranger does, and prints what it gives as json.
+"""Loads a model directory as a stranger does, and prints what it gives as json.
 
 python use_saved_folder.py FOLDER_OR_REPOSITORY
 
