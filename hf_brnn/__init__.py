@@ -6,8 +6,9 @@ Runtime starts fast. Importing a model class registers it with transformers' Aut
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .about import PRETRAINED_FOLDER, __version__
 
 if TYPE_CHECKING:
     from .estimator import BrnnClassifier
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from .training.arguments import BrnnTrainingArguments
     from .training.trainer import BrnnTrainer
 
-__version__ = "0.2.0"
 __all__ = [
     "PRETRAINED",
+    "PRETRAINED_FOLDER",
     "BrnnClassifier",
     "BrnnConfig",
     "BrnnForSequenceClassification",
@@ -30,6 +31,7 @@ __all__ = [
     "BrnnModel",
     "BrnnTrainer",
     "BrnnTrainingArguments",
+    "__version__",
     "explain",
     "export_onnx",
     "load",
@@ -39,9 +41,6 @@ __all__ = [
 
 # Disables the telemetry of ONNX Runtime, which starts with its import. Set the variable to 0 to enable it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-# The model directory that ships with the package. `PRETRAINED` is its path as a string, and registers the models.
-PRETRAINED_FOLDER = Path(__file__).parent / "pretrained" / "brnn-sentiment140"
 
 _MODULES = {
     "BrnnClassifier": "estimator",

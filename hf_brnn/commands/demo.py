@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional
 
-from .. import PRETRAINED_FOLDER
+from ..about import PRETRAINED_FOLDER
 from .parser import CommandParser, run_command
 
 EXAMPLES = """\

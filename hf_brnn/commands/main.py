@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Optional
 
-from .. import __version__
+from ..about import __version__
 from .parser import errors_in_one_line
 
 COMMANDS = {

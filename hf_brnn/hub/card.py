@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
 
-from .. import PRETRAINED_FOLDER
+from ..about import PRETRAINED_FOLDER
 from ..data.arguments import HUB_DATASET, SAMPLE
 from ..data.augmentation import OTHER_LABEL_SHARE
 from .layout import CARD, DEFAULT_LABELS, METRICS, TRAINING_CONFIG

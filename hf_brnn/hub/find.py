@@ -4,7 +4,7 @@ transformers."""
 from pathlib import Path
 from typing import Optional, Union
 
-from .. import PRETRAINED_FOLDER
+from ..about import PRETRAINED_FOLDER
 from .layout import check_model_directory
 
 # The files of a model on the Hub that a training starts from.

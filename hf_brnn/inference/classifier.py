@@ -24,12 +24,14 @@ class Classifier(Protocol):
     Attributes:
         label_names: The label names, in the order of the probabilities.
         tokenizer: The tokenizer, without padding and truncation.
+        encode: Encodes texts with it.
         pad_token_id: The id of the padding token.
         thresholds: `(num_labels,)` the thresholds of the labels, as `choose_labels` takes them; None without any.
     """
 
     label_names: list[str]
     tokenizer: Tokenizer
+    encode: TextEncoder
     pad_token_id: int
     thresholds: Optional[np.ndarray]
 
@@ -106,7 +108,7 @@ class TorchClassifier:
         self.tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
-        self._encode = TextEncoder(self.tokenizer)
+        self.encode = TextEncoder(self.tokenizer)
         self.pad_token_id: int = tokenizer.pad_token_id
         self.label_names = [model.config.id2label[index] for index in range(model.config.num_labels)]
         self.thresholds = read_thresholds(vars(model.config), model.config.num_labels)
@@ -114,7 +116,7 @@ class TorchClassifier:
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        return self.probabilities(tokenize(texts, self._encode, self.pad_token_id))
+        return self.probabilities(tokenize(texts, self.encode, self.pad_token_id))
 
     def predict(self, texts: list[str]) -> list[str]:
         """Returns the name of the label of each text: the most probable one, or the one that the thresholds of the

@@ -54,7 +54,7 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
     if classifier.tokenizer.token_to_id(unknown) is None:
         raise ValueError("The tokenizer has no unknown token, which is put in the place of a word. Train it with one.")
     parts = split_words(text)
-    tokenized = tokenize([text], classifier.tokenizer, classifier.pad_token_id)
+    tokenized = tokenize([text], classifier.encode, classifier.pad_token_id)
     probabilities = classifier.probabilities(tokenized)
     label = int(classifier.choose(probabilities)[0])
     probabilities = probabilities[0]

@@ -64,7 +64,7 @@ class OnnxClassifier:
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
-        self._encode = TextEncoder(self.tokenizer)
+        self.encode = TextEncoder(self.tokenizer)
         # One thread per batch: several threads of onnxruntime on the same batch are not faster.
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -80,7 +80,7 @@ class OnnxClassifier:
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        return self.probabilities(tokenize(texts, self._encode, self.pad_token_id))
+        return self.probabilities(tokenize(texts, self.encode, self.pad_token_id))
 
     def predict(self, texts: list[str]) -> list[str]:
         """Returns the name of the label of each text: the most probable one, or the one that the thresholds of the

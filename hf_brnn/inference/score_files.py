@@ -72,7 +72,7 @@ class Scores(NamedTuple):
 def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOptions) -> Scores:
     """Scores texts in memory."""
     options.check_label_names(classifier.label_names)
-    tokenized = tokenize(texts, classifier.tokenizer, classifier.pad_token_id)
+    tokenized = tokenize(texts, classifier.encode, classifier.pad_token_id)
     probabilities = classifier.probabilities(tokenized)
     known_words = known_word_shares(tokenized, classifier.tokenizer)
     chosen = classifier.choose(probabilities)

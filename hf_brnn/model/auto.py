@@ -3,7 +3,7 @@ directory with the classes of this package, without `trust_remote_code`."""
 
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-from .. import PRETRAINED_FOLDER
+from ..about import PRETRAINED_FOLDER
 from .configuration_brnn import BrnnConfig
 from .modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
 
