@@ -49,6 +49,7 @@ COMMON = (
     "learning_rate",
     "head_learning_rate",
     "early_stopping_patience",
+    "class_weight",
     "tune_thresholds",
     "precision",
     "seed",

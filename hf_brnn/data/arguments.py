@@ -48,6 +48,16 @@ class DataArguments:
         default=None,
         metadata={"help": f"Column of the labels; by default the one whose name is one of {', '.join(LABEL_COLUMNS)}."},
     )
+    weight_column: Optional[str] = field(
+        default=None, metadata={"help": "Column of the weights of the training rows in the loss: 0 or more."}
+    )
+    label_probability_columns: Optional[list[str]] = field(
+        default=None,
+        metadata={
+            "help": "Columns of the probabilities of the labels, one for each label, to train on instead of "
+            "label_column (soft labels). Labels are named as the columns, without score_."
+        },
+    )
     label_names: Optional[list[str]] = field(
         default=None,
         metadata={
@@ -100,6 +110,18 @@ class DataArguments:
             raise ValueError(f"emoticon_prob is {self.emoticon_prob}, but must be a probability in [0, 1].")
         if self.streaming and self.max_rows is not None:
             raise ValueError("max_rows draws from all rows, which streaming does not hold: remove one of them.")
+        if columns := self.label_probability_columns:
+            if self.label_column is not None:
+                raise ValueError(
+                    f"label_column is {self.label_column!r} and label_probability_columns is {columns}: remove one."
+                )
+            if self.label_names is None:
+                self.label_names = [name.removeprefix("score_") for name in columns]
+            if len(self.label_names) != len(columns):
+                raise ValueError(
+                    f"label_probability_columns names {len(columns)} columns and label_names {len(self.label_names)} "
+                    "labels. Name a column for each label."
+                )
         if self.label_names is not None:
             self.check_label_names(self.label_names)
 

@@ -1,8 +1,8 @@
 """Tokenized texts as flat arrays, and batches of texts of similar length."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -21,17 +21,24 @@ class TokenizedDataset:
     Args:
         token_ids: `(tokens,)` int32 ids of all texts, one after the other.
         offsets: `(texts + 1,)` int64; text i is `token_ids[offsets[i]:offsets[i + 1]]`.
-        labels: `(texts,)` int64 class ids, or None.
+        labels: `(texts,)` int64 class ids, `(texts, num_labels)` float32 probabilities of the labels, or None.
         pad_token_id: Id of the padding token.
+        weights: `(texts,)` float32 weights of the texts in the loss, or None.
     """
 
     def __init__(
-        self, token_ids: np.ndarray, offsets: np.ndarray, labels: Optional[np.ndarray], pad_token_id: int
+        self,
+        token_ids: np.ndarray,
+        offsets: np.ndarray,
+        labels: Optional[np.ndarray],
+        pad_token_id: int,
+        weights: Optional[np.ndarray] = None,
     ) -> None:
         self.token_ids = token_ids
         self.offsets = offsets
         self.labels = labels
         self.pad_token_id = pad_token_id
+        self.weights = weights
 
     @property
     def lengths(self) -> np.ndarray:
@@ -48,9 +55,9 @@ class TokenizedDataset:
         return self.batch(np.asarray(indices))
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns `input_ids` and `attention_mask` `(len(rows), longest length)` and, if there are any, `labels`
-        `(len(rows),)`, all int64. A batch of texts without tokens has one column of padding. A row of -1 is a filler:
-        it has no tokens and the label -100, which the loss ignores."""
+        """Returns `input_ids` and `attention_mask` `(len(rows), longest length)`, both int64, and, if there are any,
+        `labels` and `weights` of these rows. A batch of texts without tokens has one column of padding. A row of -1 is
+        a filler: it has no tokens and the label -100, which the loss ignores."""
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts
         positions = np.arange(max(lengths.max(), 1))
@@ -63,8 +70,10 @@ class TokenizedDataset:
             input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
         batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
         if self.labels is not None:
-            batch["labels"] = np.full(len(rows), NO_LABEL)
+            batch["labels"] = np.full((len(rows), *self.labels.shape[1:]), NO_LABEL, dtype=self.labels.dtype)
             batch["labels"][rows >= 0] = self.labels[rows[rows >= 0]]
+        if self.weights is not None:
+            batch["weights"] = np.where(rows >= 0, self.weights[rows], np.float32(0))
         return batch
 
     def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
@@ -81,14 +90,22 @@ class TokenizedDataset:
         """Returns the same texts, truncated to `max_length` tokens."""
         positions = np.arange(len(self.token_ids)) - np.repeat(self.offsets[:-1], self.lengths)
         offsets = np.concatenate(([0], np.minimum(self.lengths, max_length))).cumsum()
-        return TokenizedDataset(self.token_ids[positions < max_length], offsets, self.labels, self.pad_token_id)
+        token_ids = self.token_ids[positions < max_length]
+        return TokenizedDataset(token_ids, offsets, self.labels, self.pad_token_id, self.weights)
 
     def save(self, path: Path) -> None:
         """Writes an Arrow file, which `load` maps into memory."""
         import pyarrow as pa
 
         token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
-        batch = pa.record_batch({"input_ids": token_lists, "labels": pa.array(self.labels)})
+        columns = {"input_ids": token_lists}
+        if self.labels is not None and self.labels.ndim == 2:
+            columns["labels"] = pa.FixedSizeListArray.from_arrays(pa.array(self.labels.ravel()), self.labels.shape[1])
+        else:
+            columns["labels"] = pa.array(self.labels)
+        if self.weights is not None:
+            columns["weights"] = pa.array(self.weights)
+        batch = pa.record_batch(columns)
         with pa.ipc.new_file(str(path), batch.schema) as writer:
             writer.write_batch(batch)
 
@@ -97,16 +114,24 @@ class TokenizedDataset:
         import pyarrow as pa
 
         batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-        input_ids = batch["input_ids"]
-        return cls(input_ids.values.to_numpy(), input_ids.offsets.to_numpy(), batch["labels"].to_numpy(), pad_token_id)
+        input_ids, labels = batch["input_ids"], batch["labels"]
+        is_flat = not pa.types.is_fixed_size_list(labels.type)
+        return cls(
+            input_ids.values.to_numpy(),
+            input_ids.offsets.to_numpy(),
+            labels.to_numpy() if is_flat else labels.values.to_numpy().reshape(len(labels), -1),
+            pad_token_id,
+            batch["weights"].to_numpy() if "weights" in batch.schema.names else None,
+        )
 
 
 def tokenize(
     texts: list[str],
     encode: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
     pad_token_id: int,
-    labels: Optional[list[int]] = None,
+    labels: Union[Sequence[int], np.ndarray, None] = None,
     show_progress: bool = False,
+    weights: Optional[np.ndarray] = None,
 ) -> TokenizedDataset:
     """Returns the token ids of all texts.
 
@@ -114,8 +139,9 @@ def tokenize(
         texts: The texts.
         encode: Returns the ids of texts, one after the other, and the number of each text's: a `TextEncoder`.
         pad_token_id: Id of the padding token.
-        labels: The class ids of the texts, if they are known.
+        labels: The labels of the texts, if they are known, as `TokenizedDataset` takes them.
         show_progress: Whether to show a bar.
+        weights: The weights of the texts in the loss.
 
     Raises:
         TypeError: `texts` is a string, or one of them is not a string.
@@ -141,8 +167,9 @@ def tokenize(
     return TokenizedDataset(
         token_ids=np.concatenate(pieces),
         offsets=np.cumsum(np.concatenate(lengths)),
-        labels=None if labels is None else np.asarray(labels, dtype=np.int64),
+        labels=None if labels is None else np.asarray(labels, np.int64 if np.ndim(labels) == 1 else np.float32),
         pad_token_id=pad_token_id,
+        weights=weights,
     )
 
 

@@ -2,12 +2,13 @@
 
 import glob
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from .text import list_names, shorten
 
 # The id of a label that is not known.
 UNKNOWN = -2
+# What rows may hold besides texts and labels.
+EXTRA = {"weights": "weight", "label_probabilities": "label probabilities"}
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ class LabelledRows:
         label_names: Names of the labels, in the order of their ids.
         neutral: Number of neutral rows, which were skipped.
         bad_rows: Rows that can't be used.
+        weights: `(rows,)` float32 weights of the rows in the loss; None where all weigh the same.
+        label_probabilities: `(rows, num_labels)` float32 probabilities of the labels to train on, of which `labels` has
+            the most probable one; None for hard labels.
     """
 
     columns: list[str] = field(default_factory=list)
@@ -45,13 +51,19 @@ class LabelledRows:
     label_names: list[str] = field(default_factory=list)
     neutral: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
+    weights: Optional[np.ndarray] = None
+    label_probabilities: Optional[np.ndarray] = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @classmethod
     def from_lists(
-        cls, texts: Sequence[str], labels: Sequence[Any], label_names: Optional[list[str]] = None
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[Any],
+        label_names: Optional[list[str]] = None,
+        weights: Optional[Sequence[float]] = None,
     ) -> "LabelledRows":
         """Makes rows of texts and labels in memory. Labels mean what they mean in a file.
 
@@ -59,6 +71,7 @@ class LabelledRows:
             texts: The texts.
             labels: For each text its label: a name, a whole number or a bool.
             label_names: Names of the labels in the order of their ids; by default all of `labels`, sorted.
+            weights: For each text its weight in the loss.
 
         Raises:
             ValueError: The lists differ in length, a text is empty or no string, a label is missing or not one of
@@ -66,7 +79,8 @@ class LabelledRows:
         """
         if len(texts) != len(labels):
             raise ValueError(f"There are {len(texts):,} texts and {len(labels):,} labels: give each text one label.")
-        chunk = Chunk.from_values(("texts", "index"), range(len(texts)), texts, labels, LabelFormat())
+        extra = None if weights is None else {"weights": weights}
+        chunk = Chunk.from_values(("texts", "index"), range(len(texts)), texts, labels, LabelFormat(), extra)
         counts = LabelCounts()
         counts.add("labels", chunk.label_format, chunk.labels)
         names = label_names or ([] if chunk.rows.bad_rows else counts.infer_names())
@@ -77,6 +91,10 @@ class LabelledRows:
 
     def extend(self, other: "LabelledRows") -> None:
         """Adds the rows of another, and what it skipped."""
+        if other.texts:
+            for name in EXTRA:
+                found = [values for values in (getattr(self, name), getattr(other, name)) if values is not None]
+                setattr(self, name, np.concatenate(found) if found else None)
         self.columns = other.columns or self.columns
         self.label_names = other.label_names or self.label_names
         self.texts += other.texts
@@ -98,6 +116,8 @@ class LabelledRows:
             texts=[self.texts[index] for index in indices],
             labels=[self.labels[index] for index in indices],
             label_names=self.label_names,
+            weights=None if self.weights is None else self.weights[indices],
+            label_probabilities=None if self.label_probabilities is None else self.label_probabilities[indices],
         )
 
 
@@ -127,6 +147,7 @@ class Chunk:
         texts: Iterable[Any],
         labels: Iterable[Any],
         label_format: LabelFormat,
+        extra: Optional[Mapping[str, Sequence[Any]]] = None,
     ) -> "Chunk":
         """Checks texts and labels; what can't be used becomes a bad row.
 
@@ -136,12 +157,22 @@ class Chunk:
             texts: For each row, its text.
             labels: For each row, its label.
             label_format: How the source writes its labels.
+            extra: For each row its weight, as `weights`, and the probabilities of its labels, as `label_probabilities`.
         """
         rows = LabelledRows()
         kept: list[int] = []
         names: list[str] = []
-        for number, text, value in zip(numbers, texts, labels):
+        extra = extra or {}
+        parsed: dict[str, list[np.ndarray]] = {name: [] for name in extra}
+        for index, (number, text, value) in enumerate(zip(numbers, texts, labels)):
             problem = "no text" if not isinstance(text, str) or not text.strip() else ""
+            found: dict[str, np.ndarray] = {}
+            for name, values in extra.items():
+                parsed_value = parse_numbers(values[index], must_sum=name == "label_probabilities")
+                if parsed_value is None:
+                    problem = problem or f"{EXTRA[name]} {shorten(values[index])} must be numbers of 0 or more"
+                else:
+                    found[name] = parsed_value
             try:
                 label = _spell_label(value)
             except (TypeError, ValueError):  # a list or an object
@@ -152,6 +183,10 @@ class Chunk:
             rows.texts.append(text)
             kept.append(number)
             names.append(label)
+            for name in parsed:
+                parsed[name].append(found[name])
+        for name, kept_values in parsed.items():
+            setattr(rows, name, np.array(kept_values, dtype=np.float32) if kept_values else None)
         return cls(place, rows, kept, names, label_format)
 
     def encode(self, names: list[str]) -> LabelledRows:
@@ -398,16 +433,79 @@ def _to_chunk(
     source: str, batch: Batch, args: DataArguments, is_sentiment140: bool, features: Mapping[str, Any] = {}
 ) -> Chunk:
     columns = batch.table.column_names
-    text_column, label_column = find_columns(source, columns, args.text_column, args.label_column)
+    label_column = args.label_column
+    for name in args.label_probability_columns or []:
+        label_column = check_column(source, columns, name)
+    text_column, label_column = find_columns(source, columns, args.text_column, label_column)
     class_names = getattr(features.get(label_column), "names", None)
     class_names = class_names or find_class_names(batch.table.schema, label_column)
     label_format = LabelFormat.from_columns(columns, label_column, class_names)
     if is_sentiment140:
         label_format = replace(label_format, is_sentiment140=True)
     texts, labels = (column_values(source, batch.table, name) for name in (text_column, label_column))
-    chunk = Chunk.from_values((source, batch.unit), batch.numbers, texts, labels, label_format)
+    extra: dict[str, Sequence[Any]] = {}
+    if args.weight_column is not None:
+        extra["weights"] = column_values(source, batch.table, check_column(source, columns, args.weight_column))
+    if args.label_probability_columns:
+        names = args.label_names or []
+        probabilities = [column_values(source, batch.table, name) for name in args.label_probability_columns]
+        raw = list(zip(*probabilities))
+        found = [parse_numbers(row, must_sum=True) for row in raw]
+        labels = [names[0] if row is None else names[int(row.argmax())] for row in found]
+        extra["label_probabilities"] = raw
+    chunk = Chunk.from_values((source, batch.unit), batch.numbers, texts, labels, label_format, extra)
     chunk.rows.columns = columns
     return chunk
+
+
+def check_column(source: str, columns: Sequence[str], name: str) -> str:
+    """Raises:
+    ValueError: There is no column of this name.
+    """
+    if name not in columns:
+        raise ValueError(f"{source}: no column {name!r} among {list_names(columns)}. Name another column.")
+    return name
+
+
+def parse_numbers(value: Any, must_sum: bool = False) -> Optional[np.ndarray]:
+    """Returns a number or numbers as an array; None if one is missing, negative or not finite.
+
+    Args:
+        value: A number or several, or texts of these.
+        must_sum: Whether to divide the numbers by their sum; None if that is 0.
+    """
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    if not (np.isfinite(numbers).all() and (numbers >= 0).all()) or (must_sum and not numbers.any()):
+        return None
+    return numbers / numbers.sum() if must_sum else numbers
+
+
+def training_labels(rows: LabelledRows) -> Union[list[int], np.ndarray]:
+    """Returns what a model learns from the rows: the probabilities of the labels where there are any, else the ids."""
+    return rows.labels if rows.label_probabilities is None else rows.label_probabilities
+
+
+def training_weights(rows: LabelledRows, class_weights: Optional[Sequence[float]]) -> Optional[np.ndarray]:
+    """Returns `(rows,)` float32 weights in the loss.
+
+    Args:
+        rows: The rows, with or without weights of their own.
+        class_weights: What the weights of each label's rows are multiplied by; None where all weigh the same.
+    """
+    if class_weights is None:
+        return None
+    weights = np.asarray(class_weights)[rows.labels]
+    return (weights if rows.weights is None else weights * rows.weights).astype(np.float32)
+
+
+def count_weights(rows: LabelledRows, counts: Counter[int], weights: Counter[int]) -> None:
+    """Adds the number of rows of each label id to `counts`, and the sum of their weights to `weights`."""
+    counts.update(rows.labels)
+    for label, weight in zip(rows.labels, [1.0] * len(rows) if rows.weights is None else rows.weights.tolist()):
+        weights[label] += weight
 
 
 def training_texts(rows: LabelledRows, args: DataArguments) -> list[str]:

@@ -17,13 +17,16 @@ from .files import BadRow
 from .labels import LabelCounts
 from .rows import (
     LabelledRows,
+    count_weights,
     read_chunks,
     read_rows,
     report_skipped,
     resolve_label_names,
     source_files,
     split_files,
+    training_labels,
     training_texts,
+    training_weights,
 )
 from .splits import read_held_out_keys
 from .text import text_key
@@ -41,12 +44,14 @@ class SplitThresholds:
         test_limit: A text is for testing if its hash, a number in [0, 1), is below this limit.
         validation_limit: Else it is for validation if its hash is below this limit.
         train_rows: For each process, its number of training rows.
+        class_weights: For each label, what the weights of its rows are multiplied by; None where all weigh the same.
     """
 
     label_names: list[str]
     test_limit: float
     validation_limit: float
     train_rows: list[int] = field(default_factory=list)
+    class_weights: Optional[list[float]] = None
 
     @classmethod
     def from_args(cls, args: DataArguments) -> "SplitThresholds":
@@ -156,12 +161,16 @@ class SourceScan:
         rows: The first rows of the source, and what was skipped of all of them.
         eval_splits: The validation and the test split.
         labels: Number of rows of each label id.
+        train_labels: Number of training rows of each label id.
+        train_weights: Sum of the weights of the training rows of each label id.
     """
 
     train_rows: np.ndarray
     rows: LabelledRows = field(default_factory=LabelledRows)
     eval_splits: dict[str, LabelledRows] = field(default_factory=dict)
     labels: Counter[int] = field(default_factory=Counter)
+    train_labels: Counter[int] = field(default_factory=Counter)
+    train_weights: Counter[int] = field(default_factory=Counter)
 
     @property
     def sizes(self) -> Counter[str]:
@@ -192,7 +201,9 @@ def scan_source(args: DataArguments, splits: StreamSplits, scan: SourceScan) -> 
         scan.rows.extend(
             chunk if not scan.rows else replace(chunk.select([]), bad_rows=chunk.bad_rows, neutral=chunk.neutral)
         )
-        yield from training_texts(chunk.select(train), args)
+        training = chunk.select(train)
+        count_weights(training, scan.train_labels, scan.train_weights)
+        yield from training_texts(training, args)
     report_skipped(scan.rows, args)
     if not scan.train_rows.all():
         raise ValueError(
@@ -267,7 +278,13 @@ class StreamedTexts:
         for _ in range(number - self._place[1]):
             self._block = next(self._blocks)
         self._place = (epoch, number)
-        tokenized = tokenize(training_texts(self._block, self.args), self.encode, self.pad_token_id, self._block.labels)
+        tokenized = tokenize(
+            training_texts(self._block, self.args),
+            self.encode,
+            self.pad_token_id,
+            training_labels(self._block),
+            weights=training_weights(self._block, self.splits.thresholds.class_weights),
+        )
         self._tokenized = tokenized.cut(self.args.max_length)
         sampler = LengthBatchSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
         sampler.set_epoch(epoch)

@@ -85,6 +85,13 @@ class BrnnTrainingArguments(TrainingArguments):
     head_learning_rate: Optional[float] = field(
         default=None, metadata={"help": "Highest learning rate of the classifier; by default learning_rate."}
     )
+    class_weight: Optional[list[str]] = field(
+        default=None,
+        metadata={
+            "help": "Weights of the labels in the loss: balanced (inversely proportional to their rows), or numbers "
+            "such as NEGATIVE=3 POSITIVE=1."
+        },
+    )
     tune_thresholds: Optional[str] = field(
         default=None,
         metadata={

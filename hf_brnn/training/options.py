@@ -201,6 +201,24 @@ def _from_yaml(option: Option, value: Any) -> Any:
     return [option.parse(str(value))] if option.is_list else option.parse(str(value))
 
 
+def parse_class_weight(items: list[str]) -> dict[str, float]:
+    """Reads weights by label from items such as `NEGATIVE=3`.
+
+    Raises:
+        ValueError: An item is not a name and a number of 0 or more.
+    """
+    weights = {}
+    for item in items:
+        name, _, number = item.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            weights[name] = -1.0
+        if not name or not 0 <= weights[name] < math.inf:
+            raise ValueError(f"class_weight has {item!r}, but must be balanced, or a weight for labels: NEGATIVE=3.")
+    return weights
+
+
 POSITIVE = (
     "embedding_size",
     "hidden_size",
@@ -248,5 +266,7 @@ def check_values(values: Mapping[str, Any]) -> None:
         elif name == "metric_for_best_model":
             metrics = ("loss", *METRIC_NAMES)
             check(name, value.removeprefix("eval_") in (*metrics, *OLD_METRIC_NAMES), ", ".join(metrics))
+        elif name == "class_weight" and value != ["balanced"]:
+            parse_class_weight(value)
         elif name == "tune_thresholds":
             parse_target(value)

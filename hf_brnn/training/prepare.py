@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,7 +20,15 @@ from transformers import PreTrainedTokenizerFast
 
 from ..data.arguments import DataArguments
 from ..data.dataset import TokenizedDataset, tokenize
-from ..data.rows import LabelledRows, load_splits, training_texts
+from ..data.labels import label_key
+from ..data.rows import (
+    LabelledRows,
+    count_weights,
+    load_splits,
+    training_labels,
+    training_texts,
+    training_weights,
+)
 from ..data.splits import split_rows
 from ..data.streaming import SourceScan, SplitThresholds, StreamedTexts, StreamSplits, scan_source
 from ..data.summary import describe
@@ -28,6 +36,7 @@ from ..model.text_encoder import TextEncoder
 from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
+from .options import parse_class_weight
 
 EVAL_SPLITS = ("validation", "test")
 STREAM_THRESHOLDS = "stream.json"
@@ -163,7 +172,12 @@ def _write_data(
     splits["train"] = replace(splits["train"], texts=training_texts(splits["train"], data_args))
     tokenizer = _make_tokenizer(splits["train"].texts, data_args, base)
     save_tokenizer(tokenizer, folder / "tokenizer")
-    train = _tokenize(splits.pop("train"), tokenizer, training_args)
+    rows = splits.pop("train")
+    counts, sums = Counter[int](), Counter[int]()
+    count_weights(rows, counts, sums)
+    is_weighted = rows.weights is not None
+    class_weights = scale_class_weights(training_args.class_weight, rows.label_names, counts, sums, is_weighted)
+    train = _tokenize(rows, tokenizer, training_args, training_weights(rows, class_weights), is_training=True)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
         _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
@@ -183,7 +197,16 @@ def _write_stream(
     tokenizer = _make_tokenizer(train_texts, data_args, base)
     save_tokenizer(tokenizer, folder / "tokenizer")
     warn_of_rare_labels(scan.labels, thresholds.label_names)
-    replace(thresholds, train_rows=scan.train_rows.tolist()).save(folder / STREAM_THRESHOLDS)
+    class_weights = scale_class_weights(
+        training_args.class_weight,
+        thresholds.label_names,
+        scan.train_labels,
+        scan.train_weights,
+        data_args.weight_column is not None,
+    )
+    replace(thresholds, train_rows=scan.train_rows.tolist(), class_weights=class_weights).save(
+        folder / STREAM_THRESHOLDS
+    )
     for name, split in scan.eval_splits.items():
         if split:
             _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
@@ -227,11 +250,59 @@ def _write_label_names(names: list[str], folder: Path) -> None:
 
 
 def _tokenize(
-    rows: LabelledRows, tokenizer: PreTrainedTokenizerFast, training_args: BrnnTrainingArguments
+    rows: LabelledRows,
+    tokenizer: PreTrainedTokenizerFast,
+    training_args: BrnnTrainingArguments,
+    weights: Optional[np.ndarray] = None,
+    is_training: bool = False,
 ) -> TokenizedDataset:
     shows_progress = training_args.process_index == 0 and not training_args.disable_tqdm
+    labels = training_labels(rows) if is_training else rows.labels
     encode = TextEncoder(tokenizer.backend_tokenizer)
-    return tokenize(rows.texts, encode, tokenizer.pad_token_id, rows.labels, shows_progress)
+    return tokenize(rows.texts, encode, tokenizer.pad_token_id, labels, shows_progress, weights)
+
+
+def scale_class_weights(
+    class_weight: Optional[list[str]],
+    names: list[str],
+    counts: Mapping[int, int],
+    sums: Mapping[int, float],
+    is_weighted: bool,
+) -> Optional[list[float]]:
+    """Returns for each label what the weights of its rows are multiplied by, so that the mean weight of the training
+    rows is 1; None where all weigh the same.
+
+    Args:
+        class_weight: The option: `balanced`, or NAME=NUMBER for some labels; the others have weight 1.
+        names: Names of the labels, in the order of their ids.
+        counts: Number of training rows of each label id.
+        sums: Sum of the weights of the training rows of each label id.
+        is_weighted: Whether rows have weights of their own.
+
+    Raises:
+        ValueError: A name is not that of a label, or all rows have weight 0.
+    """
+    if not class_weight and not is_weighted:
+        return None
+    weights = np.ones(len(names))
+    if class_weight == ["balanced"]:
+        from sklearn.utils.class_weight import compute_class_weight
+
+        ids = sorted(counts)
+        every_row = np.repeat(ids, [counts[index] for index in ids])
+        weights[ids] = compute_class_weight("balanced", classes=np.array(ids), y=every_row)
+    else:
+        keys = [label_key(name) for name in names]
+        for name, weight in parse_class_weight(class_weight or []).items():
+            if label_key(name) not in keys:
+                raise ValueError(
+                    f"class_weight names {name!r}, but the labels are {', '.join(names)}. Name one of these."
+                )
+            weights[keys.index(label_key(name))] = weight
+    total = sum(weights[index] * found for index, found in sums.items())
+    if not total:
+        raise ValueError("All training rows have weight 0. Give some a higher weight.")
+    return (weights * sum(counts.values()) / total).tolist()
 
 
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Optional[BaseModel]) -> None:

@@ -81,6 +81,8 @@ class BrnnTrainer(Trainer):
         # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
         self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
         self._dense_parameters = self.model.num_parameters(exclude_embeddings=True)
+        # The weights of the rows whose loss is computed.
+        self._weights: Optional[torch.Tensor] = None
         self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
         # Not yet looked at: number of the step and its loss; logits and labels.
         self._losses: list[tuple[int, torch.Tensor]] = []
@@ -225,9 +227,22 @@ class BrnnTrainer(Trainer):
         return parts
 
     def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
-        if self.args.adversarial_epsilon:
-            return adversarial_step(self, model, inputs, num_items_in_batch)
-        return super().training_step(model, inputs, num_items_in_batch)
+        weights = inputs.pop("weights", None)  # the model takes none
+        self._weights = None if weights is None else weights.to(self.args.device)
+        try:
+            if self.args.adversarial_epsilon:
+                return adversarial_step(self, model, inputs, num_items_in_batch)
+            return super().training_step(model, inputs, num_items_in_batch)
+        finally:
+            self._weights = None
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """Counts a row of label probabilities once."""
+        rows = [
+            {**batch, "labels": batch["labels"][:, 0]} if "labels" in batch and batch["labels"].ndim == 2 else batch
+            for batch in batch_samples
+        ]
+        return super()._get_num_items_in_batch(rows, device)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
         """As in Trainer, which counts the parameters anew in every step."""
@@ -288,11 +303,21 @@ class BrnnTrainer(Trainer):
             rotate_checkpoints(self.args.output_dir, limit, self.state.best_model_checkpoint)
 
     def _mean_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
-        """The part that these rows have in the mean over the rows that all processes read in this step. With several
+        """The part that these rows have in the mean over the rows that all processes read in this step. Where rows have
+        weights, the loss of each is multiplied by its own; the weights of the training rows have mean 1. With several
         GPUs in one process, Trainer gives that number of rows once for each and multiplies the result."""
-        total = torch.nn.functional.cross_entropy(
-            outputs["logits"], labels, reduction="sum", label_smoothing=self.args.label_smoothing_factor
+        logits, weights = outputs["logits"], self._weights
+        if labels.ndim == 2:  # probabilities; a filler has none
+            is_row = labels[:, 0] != NO_LABEL
+            logits, labels = logits[is_row], labels[is_row]
+            weights = None if weights is None else weights[is_row]
+        losses = torch.nn.functional.cross_entropy(
+            logits,
+            labels,
+            reduction="sum" if weights is None else "none",
+            label_smoothing=self.args.label_smoothing_factor,
         )
+        total = losses if weights is None else (losses * weights).sum()
         return total / num_items_in_batch.sum()
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
@@ -311,6 +336,8 @@ class BrnnTrainer(Trainer):
         if self._outputs:
             logits, labels = (torch.cat(parts) for parts in zip(*self._outputs))
             self._outputs.clear()
+            if labels.ndim == 2:  # probabilities: the most probable label counts
+                labels = torch.where(labels[:, 0] == NO_LABEL, NO_LABEL, labels.argmax(dim=-1))
             is_correct = logits.argmax(dim=-1) == labels
             self._counts += torch.stack((is_correct, labels != NO_LABEL)).sum(dim=1)
 

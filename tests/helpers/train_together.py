@@ -61,7 +61,9 @@ def main(folder):
 
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         training.MAX_MICRO_BATCH_TOKENS = 100
-    trainer, _ = make_trainer(folder, "--pooling=max_mean", "--adversarial_epsilon=0.1", "--ngram_embeddings=True")
+    weighted = ("--class_weight", "NEGATIVE=3", "POSITIVE=1")
+    slow = ("--pooling=max_mean", "--adversarial_epsilon=0.1", "--ngram_embeddings=True")
+    trainer, _ = make_trainer(folder, *slow, *weighted)
     trainer.model.double()
     trainer.train()
     found["fp64"] = trainer.accelerator.unwrap_model(trainer.model).state_dict()
