@@ -1,44 +1,60 @@
 """A classifier of texts with scikit-learn's interface."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Optional, Union
 
 import numpy as np
 import transformers
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from transformers import PreTrainedTokenizerFast
 
-from .data.labels import label_key
+from .data.labels import label_key, spell_label
 from .data.rows import LabelledRows
+from .data.text import shorten
 from .evaluation.report import TrainingReport
 from .hub.load import load_model
+from .hub.push import push as push_directory
 from .hub.save import save_model_directory
 from .inference.classifier import TorchClassifier
+from .model.modeling_brnn import BrnnForSequenceClassification
 from .training.arguments import build_arguments
 from .training.device import prepare_cpu
 from .training.options import DEFAULT_RECIPE, FINETUNE_RECIPE, read_recipe, recipe_path
 from .training.run import train_model
 
+# What a training without a validation split can't do.
+WITHOUT_VALIDATION = {
+    "eval_strategy": "no",
+    "save_strategy": "no",
+    "load_best_model_at_end": False,
+    "early_stopping_patience": 0,
+}
+
 
 class BrnnClassifier(ClassifierMixin, BaseEstimator):
-    """A bidirectional recurrent text classifier that is trained from Python.
+    """A bidirectional recurrent text classifier with scikit-learn's interface.
 
     `fit` runs what `hf-brnn train --test_size 0` runs, and gives the same weights. A part of the rows, by default a
     tenth, is the validation split: it chooses the best epoch and calibrates the probabilities.
 
     Args:
-        recipe: The recipe, by name or as the path of a YAML file. The other arguments override its values. With
-            `model_name_or_path` in `options`, the default is `"finetune"`.
+        recipe: The recipe, by name or as the path of a YAML file. The other arguments override its values.
         embedding_size: Width of a word's embedding.
         hidden_size: Units of a layer in each direction.
         cell_type: `"lstm"`, `"gru"` or `"rnn"`.
         vocab_size: Number of words that the tokenizer knows, at most.
         num_train_epochs: Number of epochs.
         learning_rate: Highest learning rate of AdamW.
-        validation_size: Rows of the validation split: a share below 1, or a number.
+        validation_size: Rows of the validation split: a share below 1, or a number. With 0, the last epoch is kept and
+            probabilities are not calibrated.
+        class_weight: `"balanced"`, or the weight of each label in the loss as a dict; labels that it lacks have 1.
+        init_from: The model to start from: a model directory, an id on the Hub, or a fitted `BrnnClassifier`.
         random_state: Seed of the weights, the dropout masks and the order of rows.
         options: Values of any other option of `hf-brnn train`, by name.
         verbose: Whether to print the progress of the training.
@@ -68,7 +84,9 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
         num_train_epochs: Optional[float] = None,
         learning_rate: Optional[float] = None,
         validation_size: Optional[float] = None,
-        random_state: int = 42,
+        class_weight: Union[str, dict[Any, float], None] = None,
+        init_from: Union[str, Path, "BrnnClassifier", None] = None,
+        random_state: Union[int, np.random.RandomState, None] = 42,
         options: Optional[dict[str, Any]] = None,
         verbose: bool = False,
     ) -> None:
@@ -80,44 +98,65 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
         self.num_train_epochs = num_train_epochs
         self.learning_rate = learning_rate
         self.validation_size = validation_size
+        self.class_weight = class_weight
+        self.init_from = init_from
         self.random_state = random_state
         self.options = options
         self.verbose = verbose
 
-    def fit(self, X: Sequence[str], y: Sequence[Any]) -> "BrnnClassifier":  # noqa: N803  scikit-learn's names
+    def fit(
+        self,
+        X: Sequence[str],  # noqa: N803  scikit-learn's names
+        y: Sequence[Any],
+        sample_weight: Optional[Sequence[float]] = None,
+    ) -> "BrnnClassifier":
         """Trains on texts and their labels.
 
         Args:
             X: `(rows,)` texts.
-            y: `(rows,)` labels: strings or integers.
+            y: `(rows,)` labels: strings, integers or bools.
+            sample_weight: `(rows,)` weights of the rows in the loss.
 
         Raises:
-            ValueError: The lengths differ, a text or label can't be used, or there are fewer than two labels.
+            ValueError: The lengths differ, a text, label or weight can't be used, or there are fewer than two labels.
         """
-        rows = LabelledRows.from_lists(list(X), list(y))
+        texts = check_texts(X)
+        if blank := [index for index, text in enumerate(texts) if not text.strip()]:
+            raise ValueError(f"The text at index {blank[0]} is blank. Fix or remove this row.")
+        classes, labels = check_labels(y, len(texts))
+        names = [str(spell_label(label)) for label in classes]
+        weights = None if sample_weight is None else check_weights(sample_weight, len(texts))
+        rows = LabelledRows(["text", "label"], texts, labels.tolist(), names, weights=weights)
         with TemporaryDirectory(prefix="hf-brnn-") as folder:
-            arguments = build_arguments(self._values() | {"output_dir": folder})
+            values = self._values(Path(folder) / "model", dict(zip(classes.tolist(), names)))
+            arguments = build_arguments(values | {"output_dir": str(Path(folder) / "run")})
             arguments.training.disable_tqdm = not self.verbose
             prepare_cpu(arguments.training)
             if not self.verbose:
                 transformers.logging.set_verbosity_error()
             transformers.logging.disable_progress_bar()
             trained = train_model(arguments, rows=rows, shows_progress=self.verbose)
-        self.model_, self.tokenizer_ = trained.model, trained.tokenizer
+        # A model without what only training needs, which can't be pickled.
+        self.model_ = BrnnForSequenceClassification(trained.model.config).eval()
+        self.model_.load_state_dict(trained.model.state_dict())
+        self.tokenizer_ = trained.tokenizer
         self.report_: Optional[TrainingReport] = trained.report
-        values = {label_key(rows.label_names[label]): value for label, value in zip(rows.labels, y)}
-        names = self.model_.config.id2label  # in the order of the model that the training started from, if any
-        self.classes_ = np.array([values.get(label_key(names[index]), names[index]) for index in range(len(names))])
+        found = {label_key(name): label for name, label in zip(names, classes.tolist())}
+        names = [self.model_.config.id2label[index] for index in range(self.model_.config.num_labels)]
+        # In the order of the model that the training started from, if any.
+        self.classes_ = np.array([found.get(label_key(name), name) for name in names], dtype=label_type(classes, names))
         return self
 
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803
         """Returns `(rows, num_labels)` float32 probabilities of the labels in `classes_`."""
         check_is_fitted(self)
-        return TorchClassifier.from_model(self.model_, self.tokenizer_)(list(X))
+        return self._classifier()(check_texts(X))
 
     def predict(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803
-        """Returns `(rows,)` the most probable labels."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        """Returns `(rows,)` labels: the most probable ones, or those that tuned thresholds choose."""
+        check_is_fitted(self)
+        classifier = self._classifier()
+        return self.classes_[classifier.choose(classifier(check_texts(X)))]
 
     def save(self, directory: Union[str, Path]) -> "BrnnClassifier":
         """Saves the model directory that `from_pretrained`, `pipeline`, `hf_brnn.load` and the Hub take.
@@ -132,6 +171,24 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
         save_model_directory(Path(directory), self.model_, self.tokenizer_, self.report_)
         return self
 
+    def push(self, repo_id: str, **options: Any) -> str:
+        """Saves the model and pushes it to the Hub.
+
+        Args:
+            repo_id: `user/name`, or a name alone for your own account.
+            options: Other arguments of `hf_brnn.push`, such as `private`.
+
+        Returns:
+            The URL of the commit.
+
+        Raises:
+            What `save` and `hf_brnn.push` raise.
+        """
+        with TemporaryDirectory(prefix="hf-brnn-") as folder:
+            directory = Path(folder) / repo_id.rpartition("/")[2]
+            self.save(directory)
+            return push_directory(directory, repo_id, **options)
+
     @classmethod
     def load(cls, directory: Union[str, Path]) -> "BrnnClassifier":
         """Loads a model directory, or a model of the Hub by its id. Labels are the names in its configuration."""
@@ -143,10 +200,112 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
         estimator.classes_ = np.array([names[index] for index in range(len(names))])
         return estimator
 
-    def _values(self) -> dict[str, Any]:
-        names = ("embedding_size", "hidden_size", "cell_type", "vocab_size", "num_train_epochs", "learning_rate")
-        own = {name: getattr(self, name) for name in (*names, "validation_size")}
-        starts_from_model = self.recipe == DEFAULT_RECIPE and "model_name_or_path" in (self.options or {})
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __sklearn_clone__(self) -> "BrnnClassifier":
+        """Returns an unfitted copy, which starts from the same fitted model: a clone of that would not be fitted."""
+        params = self.get_params(deep=False)
+        copied = type(self)(**{name: clone(value, safe=False) for name, value in params.items() if name != "init_from"})
+        copied.init_from = self.init_from
+        for name in ("_metadata_request", "_sklearn_output_config"):
+            if hasattr(self, name):
+                setattr(copied, name, deepcopy(getattr(self, name)))
+        return copied
+
+    def _classifier(self) -> TorchClassifier:
+        return TorchClassifier.from_model(self.model_, self.tokenizer_)
+
+    def _values(self, init_directory: Path, names: dict[Any, str]) -> dict[str, Any]:
+        """Returns the values of the training.
+
+        Args:
+            init_directory: Where to save the fitted model to start from, if there is one.
+            names: The names of the labels.
+        """
+        own = ("embedding_size", "hidden_size", "cell_type", "vocab_size", "num_train_epochs", "learning_rate")
+        given = {name: getattr(self, name) for name in (*own, "validation_size")}
+        if isinstance(self.init_from, BrnnClassifier):
+            given["model_name_or_path"] = str(init_directory)
+            self.init_from.save(init_directory)
+        elif self.init_from is not None:
+            given["model_name_or_path"] = str(self.init_from)
+        if isinstance(self.class_weight, dict):
+            for label in self.class_weight:
+                if label not in names:
+                    raise ValueError(f"class_weight has {label!r}, but y holds {list(names)}. Name one of these.")
+            given["class_weight"] = [f"{names[label]}={weight}" for label, weight in self.class_weight.items()]
+        elif self.class_weight is not None:
+            given["class_weight"] = [self.class_weight]
+        given = {name: value for name, value in given.items() if value is not None}
+        given |= WITHOUT_VALIDATION if self.validation_size == 0 else {}
+        given |= self.options or {}
+        starts_from_model = self.recipe == DEFAULT_RECIPE and "model_name_or_path" in given
         recipe = read_recipe(recipe_path(FINETUNE_RECIPE if starts_from_model else self.recipe))
-        given = {name: value for name, value in own.items() if value is not None}
-        return {**recipe, "test_size": 0, "seed": self.random_state, **given, **(self.options or {})}
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = check_random_state(seed).randint(2**31)
+        return {**recipe, "test_size": 0, "seed": int(seed), **given}
+
+
+def check_texts(texts: Any) -> list[str]:
+    """Returns texts as a list.
+
+    Raises:
+        ValueError: They are no sequence of texts.
+    """
+    if isinstance(texts, str):
+        raise ValueError(f"X is the text {shorten(texts)}, expected a sequence of texts. Put it into a list.")
+    if np.ndim(texts) > 1:
+        shape = np.shape(texts)
+        raise ValueError(f"X has shape {shape}, expected (rows,) texts. Give the column of the texts.")
+    texts = list(texts)
+    if not texts:
+        raise ValueError("X has 0 texts, expected 1 or more. Add rows.")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"The text at index {index} is {shorten(text)}, not a string. Fix or remove this row.")
+    return [str(text) for text in texts]
+
+
+def check_labels(labels: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns `(num_labels,)` the different labels, sorted, and `(rows,)` their indices.
+
+    Raises:
+        ValueError: Their number differs from that of the texts, one can't be used, or there are fewer than two.
+    """
+    if labels is None:
+        raise ValueError("BrnnClassifier requires y to be passed, but the target y is None. Give the labels.")
+    labels = column_or_1d(labels, warn=True)
+    check_classification_targets(labels)
+    if len(labels) != rows:
+        raise ValueError(f"There are {rows:,} texts and {len(labels):,} labels: give each text one label.")
+    classes, indices = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds one class, {classes.tolist()[0]!r}, but a classifier needs two or more. Add other rows."
+        )
+    return classes, indices
+
+
+def check_weights(weights: Any, rows: int) -> np.ndarray:
+    """Returns `(rows,)` float32 weights.
+
+    Raises:
+        ValueError: They are not a number of 0 or more for each row.
+    """
+    array = np.asarray(weights, dtype=np.float32)
+    if array.shape != (rows,) or not np.isfinite(array).all() or (array < 0).any():
+        raise ValueError(
+            f"sample_weight has shape {array.shape}, expected a number of 0 or more for each of the {rows:,} rows. "
+            "Fix the weights."
+        )
+    return array
+
+
+def label_type(classes: np.ndarray, names: list[str]) -> Any:
+    """Returns the type of `classes_`: that of the labels, or None where the model has others besides."""
+    return classes.dtype if len(classes) == len(names) else None

@@ -1,9 +1,19 @@
 import csv
+import pickle
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from processes import run_in_fork
 from safetensors.torch import load_file
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted, validate_data
 from transformers import pipeline
 
 import hf_brnn
@@ -39,6 +49,142 @@ def test_the_labels_may_be_numbers(rows):
     assert set(fitted.predict(texts[:50]).tolist()) <= {3, 10}
 
 
+QUICK = {"num_train_epochs": 1, "hidden_size": 4, "embedding_size": 8, "vocab_size": 300, "validation_size": 0}
+
+
+@pytest.fixture(scope="module")
+def fitted(rows):
+    texts, labels = rows
+    return hf_brnn.BrnnClassifier(**QUICK).fit(texts[:100], labels[:100])
+
+
+def test_weights_of_rows_and_labels_count(rows):
+    texts, labels = (values[:100] for values in rows)
+
+    def probability_of_bad(sample_weight=None, **arguments):
+        estimator = hf_brnn.BrnnClassifier(**QUICK | {"num_train_epochs": 4, "learning_rate": 0.02}, **arguments)
+        return estimator.fit(texts, labels, sample_weight=sample_weight).predict_proba(texts)[:, 0].mean()
+
+    plain = probability_of_bad()
+    by_class = probability_of_bad(class_weight={"bad": 9})
+    by_row = probability_of_bad(sample_weight=[9 if label == "bad" else 1 for label in labels])
+    assert by_class > plain + 0.1
+    assert by_row == pytest.approx(by_class, abs=1e-5)
+    with pytest.raises(ValueError, match=r"class_weight has 'sad', but y holds \['bad', 'good'\]"):
+        probability_of_bad(class_weight={"sad": 2})
+    with pytest.raises(ValueError, match="a number of 0 or more for each of the 100 rows"):
+        probability_of_bad(sample_weight=[1, 2])
+
+
+@pytest.mark.parametrize("copy", [lambda x: pickle.loads(pickle.dumps(x)), "joblib"], ids=["pickle", "joblib"])
+def test_a_fitted_classifier_can_be_kept(fitted, rows, tmp_path, copy):
+    if copy == "joblib":
+        joblib.dump(fitted, tmp_path / "fitted.joblib")
+        copied = joblib.load(tmp_path / "fitted.joblib")
+    else:
+        copied = copy(fitted)
+    np.testing.assert_array_equal(copied.predict_proba(rows[0][:9]), fitted.predict_proba(rows[0][:9]))
+    copied.save(tmp_path / "model")
+
+
+def test_it_starts_from_a_fitted_classifier_or_a_directory(fitted, rows, tmp_path):
+    texts, labels = (values[100:160] for values in rows)
+    fitted.save(tmp_path / "model")
+    learned = {"num_train_epochs": 1, "validation_size": 0, "learning_rate": 0.0}
+    learned |= {"options": {"head_learning_rate": 0.0, "extend_vocabulary": False}}
+    for start in (fitted, tmp_path / "model"):
+        estimator = clone(hf_brnn.BrnnClassifier(init_from=start, **learned))
+        assert estimator.init_from is start
+        continued = estimator.fit(texts, labels)
+        np.testing.assert_allclose(continued.predict_proba(texts), fitted.predict_proba(texts), atol=1e-4)
+    more = hf_brnn.BrnnClassifier(init_from=fitted, **learned).fit(["so so"] * 30 + texts, ["neutral"] * 30 + labels)
+    assert more.classes_.tolist() == ["bad", "good", "neutral"]
+
+
+def test_it_works_in_what_scikit_learn_builds_on(rows):
+    texts, labels = pd.Series(rows[0][:90]), np.array(rows[1][:90])
+    upper = FunctionTransformer(lambda column: [text.upper() for text in column])
+    pipe = Pipeline([("upper", upper), ("brnn", hf_brnn.BrnnClassifier(**QUICK))])
+    search = GridSearchCV(pipe, {"brnn__hidden_size": [3, 4]}, cv=2).fit(texts, labels)
+    assert search.best_estimator_["brnn"].model_.config.hidden_size == search.best_params_["brnn__hidden_size"]
+
+
+@pytest.mark.slow
+def test_it_is_calibrated_and_gets_a_threshold_by_scikit_learn(rows):
+    texts, labels = rows[0][:90], rows[1][:90]
+    calibrated = CalibratedClassifierCV(hf_brnn.BrnnClassifier(**QUICK), cv=2).fit(texts, labels)
+    np.testing.assert_allclose(calibrated.predict_proba(texts).sum(axis=1), 1)
+    tuned = TunedThresholdClassifierCV(hf_brnn.BrnnClassifier(**QUICK), cv=2).fit(texts, labels)
+    assert set(tuned.predict(texts)) <= {"bad", "good"}
+
+
+@pytest.mark.slow
+def test_it_is_trained_in_several_processes(rows):
+    scores = [
+        cross_val_score(hf_brnn.BrnnClassifier(**QUICK), rows[0][:90], rows[1][:90], cv=2, n_jobs=jobs)
+        for jobs in (None, 2)
+    ]
+    assert scores[0].tolist() == scores[1].tolist()
+
+
+def test_it_pushes_itself(fitted, server):
+    url = fitted.push("alice/mine", private=True)
+    assert "alice/mine" in url
+    commit = server.repositories["alice/mine"].find("main")
+    assert {"model.safetensors", "README.md", "config.json"} <= set(commit.files)
+
+
+def test_a_random_state_repeats_a_training(rows):
+    found = [
+        hf_brnn.BrnnClassifier(**QUICK, random_state=np.random.RandomState(seed))
+        .fit(rows[0][:60], rows[1][:60])
+        .predict_proba(rows[0][:5])
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+
+
+class OnNumbers(hf_brnn.BrnnClassifier):
+    """The same classifier for `(rows, columns)` numbers, which become words: scikit-learn checks estimators on such."""
+
+    def fit(self, X, y, sample_weight=None):  # noqa: N803
+        X, y = validate_data(self, X, y)  # noqa: N806
+        return super().fit(self.words(X), y, sample_weight)
+
+    def predict_proba(self, X):  # noqa: N803
+        check_is_fitted(self)
+        return super().predict_proba(self.words(validate_data(self, X, reset=False)))
+
+    def predict(self, X):  # noqa: N803
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def words(self, values):
+        return [" ".join(f"c{i}v{round(value)}" for i, value in enumerate(row)) for row in values.tolist()]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.string = tags.input_tags.one_d_array = False
+        return tags
+
+
+EXPECTED_TO_FAIL = {
+    "check_sample_weight_equivalence_on_dense_data": "a row of weight 0 still counts for vocabulary and batches",
+}
+CONTRACT = parametrize_with_checks(
+    [OnNumbers(**QUICK | {"num_train_epochs": 12, "learning_rate": 0.05})],
+    expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL,
+)
+
+
+@pytest.mark.slow
+@CONTRACT
+def test_it_keeps_the_contract_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
 def test_what_it_saves_loads_everywhere(classifier, rows, tmp_path):
     texts, _ = rows
     classifier.save(tmp_path / "mine")
@@ -67,8 +213,13 @@ def test_it_trains_the_weights_of_the_command(classifier, rows, tmp_path):
     ("texts", "labels", "message"),
     [
         (["a b", "c"], ["x"], "2 texts and 1 labels"),
-        (["a b", 3], ["x", "y"], "Fix or remove"),
-        (["a b", "c"], ["x", "x"], "x"),
+        (["a b", 3], ["x", "y"], "text at index 1 is 3, not a string. Fix or remove"),
+        (["a b", " "], ["x", "y"], "text at index 1 is blank"),
+        ("a b", ["x", "y"], "Put it into a list"),
+        ([["a b"], ["c"]], ["x", "y"], r"X has shape \(2, 1\), expected \(rows,\) texts"),
+        (["a b", "c"], ["x", "x"], "y holds one class, 'x', but a classifier needs two"),
+        (["a b", "c"], [0.5, 1.5], "Unknown label type: continuous"),
+        (["a b", "c"], None, "requires y to be passed"),
     ],
 )
 def test_rows_that_cannot_be_used_are_refused(texts, labels, message):

@@ -36,6 +36,7 @@ MARKS = {
     "browser.md": ("node",),
     "compare.md": ("slow",),
     "scale.md": ("ray", "slow"),
+    "study.md": ("slow",),
     "several_gpus.md": ("slow",),
     "stream.md": ("slow",),
 }
