@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
 
 from ..model import auto  # noqa: F401  registers the Auto classes
 from ..model.modeling_brnn import BrnnForSequenceClassification
@@ -17,6 +18,8 @@ def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnF
     Raises:
         ValueError: The weights are not those that config.json describes.
     """
+    shows_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # one bar for a dozen weights
     try:
         loaded, found = AutoModelForSequenceClassification.from_pretrained(
             model, revision=revision, use_safetensors=True, output_loading_info=True
@@ -26,6 +29,9 @@ def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnF
             f"{model}: the weights have other shapes than config.json says. They belong to "
             "different models: restore one of them."
         ) from error
+    finally:
+        if shows_bars:
+            logging.enable_progress_bar()
     for kind in ("missing", "unexpected"):
         if names := sorted(found[f"{kind}_keys"]):
             raise ValueError(

@@ -1,22 +1,18 @@
 """The processor that a training runs on: how it is set up, what it is called, what power it is taken to draw."""
 
 import ctypes
-import math
 import os
 import sys
-from typing import Any
 
 import joblib
-import psutil
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from .arguments import BrnnTrainingArguments, resolved_precision
 
 # Parameters of glibc's mallopt, as in its malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-# Bytes of freed memory that a process keeps at most: half as much again as batches of 512 came to.
-MAX_KEPT = 3 * 2**29
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+# Larger blocks, and more free memory than this, go back to the system.
+KEPT_BYTES = 2**30
 
 
 def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
@@ -27,61 +23,12 @@ def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
         torch.set_num_threads(max(1, joblib.cpu_count() // processes))
 
 
-class FreedMemory(TrainerCallback):
-    """Has glibc keep the memory that a step frees for the next one. By default it gives large blocks back, to
-    have them from the system page by page again, which takes a tenth of a step or more. As no two steps free the same
-    blocks, holes between those in use add up: they are given back when they come to more than `MAX_KEPT`.
-
-    It begins after the first step, which makes what lasts as long as the training, such as moments: in the midst of the
-    kept memory, these would make more holes."""
-
-    # Bytes that this process, whatever it trains, may hold before it gives free ones back; infinite as long as it
-    # keeps none.
-    limit = math.inf
-
-    def __init__(self) -> None:
-        self.libc = ctypes.CDLL(None)
-        self.process = psutil.Process()
-
-    @staticmethod
-    def is_available() -> bool:
-        return sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
-
-    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
-        if self.limit < math.inf:
-            # Others may have taken memory since the training before.
-            self._set_limit()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.limit == math.inf:
-            self.libc.mallopt(M_MMAP_MAX, 0)
-            self.libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-            self._give_back()
-        elif control.should_evaluate:
-            # What the steps needed is not what an evaluation needs.
-            self._give_back()
-        else:
-            self._check()
-
-    on_epoch_end = on_step_end
-
-    def on_prediction_step(self, *args: Any, **kwargs: Any) -> None:
-        self._check()
-
-    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-        if self.limit < math.inf:
-            self._give_back()
-
-    def _check(self) -> None:
-        if self.process.memory_info().rss > self.limit:
-            self._give_back()
-
-    def _give_back(self) -> None:
-        self.libc.malloc_trim(0)
-        self._set_limit()
-
-    def _set_limit(self) -> None:
-        FreedMemory.limit = self.process.memory_info().rss + MAX_KEPT
+def keep_freed_memory() -> None:
+    """Makes glibc keep the memory that a step frees for the next step. By default it returns large blocks to the
+    system, and a tenth of a step or more goes into getting them again. Does nothing without glibc."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for parameter in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+            libc.mallopt(parameter, KEPT_BYTES)
 
 
 def describe_processor(training_args: BrnnTrainingArguments) -> str:

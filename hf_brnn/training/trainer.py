@@ -31,7 +31,7 @@ from .adversarial import adversarial_step
 from .arguments import resolved_precision
 from .callbacks import ProgressTable, SamplerEpoch
 from .checkpoints import sync_to_disk
-from .device import FreedMemory
+from .device import keep_freed_memory
 from .prepare import seed_of_order
 from .speed.batchwise_dropout import use_batchwise_dropout
 from .speed.cuda_graphs import GraphedClassifier
@@ -97,8 +97,7 @@ class BrnnTrainer(Trainer):
                 self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
             )
         self.add_callback(SamplerEpoch(self._sampler))
-        if FreedMemory.is_available():
-            self.add_callback(FreedMemory())
+        keep_freed_memory()
         self._graphed: Optional[GraphedClassifier] = None
         is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
         if is_alone and not needs_plain_model:
