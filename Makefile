@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 setup: .venv/test
 
 .venv/train: EXTRAS :=
-.venv/test: EXTRAS := [demo,ray,test]
+.venv/test: EXTRAS := [demo,ray,serve,test]
 .venv/docs: EXTRAS := [docs]
 .venv/test .venv/docs: .venv/train
 .venv/train .venv/test .venv/docs: pyproject.toml constraints.txt

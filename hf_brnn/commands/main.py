@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": "Label texts, or a file of texts.",
     "export": "Write the ONNX graphs of a model directory.",
     "push": "Push a model directory to the Hugging Face Hub.",
+    "serve": "Answer HTTP requests with labels and scores.",
     "demo": "Serve a web page that labels texts, or write it as a Gradio Space.",
 }
 USAGE = "usage: hf-brnn COMMAND ...\n\n{commands}\n\nhf-brnn COMMAND --help describes a command; hf-brnn --version."

@@ -44,6 +44,7 @@ MISTAKES = {
     ],
     "export": [[], ["MODEL", "--fast"], ["/none"]],
     "push": [["MODEL"], ["MODEL", "--repo", "a/b"], ["/none", "--repo_id", "a/b"]],
+    "serve": [["/none"], ["MODEL", "--prot", "80"], ["MODEL", "--port", "80000"]],
     "demo": [["/none"], ["MODEL", "--port", "80"]],
 }
 
@@ -110,7 +111,9 @@ def test_the_package_itself_loads_nothing_heavy():
     assert process.stdout == "set()\n"
 
 
-@pytest.mark.parametrize("script", ["evaluate_model", "compare", "predict", "export_onnx", "push_to_hub", "demo"])
+@pytest.mark.parametrize(
+    "script", ["evaluate_model", "compare", "predict", "export_onnx", "push_to_hub", "serve", "demo"]
+)
 def test_each_script_is_its_command(script):
     process = run_new_python(f"scripts/{script}.py", "--help")
     command = script.partition("_")[0]
