@@ -64,8 +64,8 @@ class TokenizedDataset:
         mask = positions < lengths
         if mask.any():
             # Positions of padding may be past the last token.
-            token_ids = self.token_ids.take(starts + positions, mode="clip")
-            input_ids = np.where(mask, token_ids, np.int64(self.pad_token_id))
+            token_ids = self.token_ids.take(starts + positions, mode="clip").astype(np.int64)
+            input_ids = np.where(mask, token_ids, self.pad_token_id)
         else:
             input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
         batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
