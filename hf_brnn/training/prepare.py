@@ -301,7 +301,7 @@ def scale_class_weights(
             weights[keys.index(label_key(name))] = weight
     total = sum(weights[index] * found for index, found in sums.items())
     if not total:
-        raise ValueError("All training rows have weight 0. Give some a higher weight.")
+        raise ValueError("The weights of all training rows are zero. Give some a higher weight.")
     return (weights * sum(counts.values()) / total).tolist()
 
 

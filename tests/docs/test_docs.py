@@ -35,6 +35,7 @@ MAX_LINES_OF_README = 140
 MARKS = {
     "browser.md": ("node",),
     "compare.md": ("slow",),
+    "doubt.md": ("slow",),
     "scale.md": ("ray", "slow"),
     "study.md": ("slow",),
     "several_gpus.md": ("slow",),
