@@ -42,14 +42,14 @@ def demo(args: argparse.Namespace) -> None:
 
     directory = args.model.resolve()
     check_model_directory(directory)
+    if find_spec("gradio") is None:
+        raise ValueError("the demo needs gradio, which is not installed. Run pip install 'hf-brnn[demo]'")
     if args.space is not None:
         from ..apps.space import write_space
 
         write_space(directory, args.space)
         print(f"The Space of {directory.name} is in {args.space}. To serve it here: python {args.space}/app.py")
         return
-    if find_spec("gradio") is None:
-        raise ValueError("the demo needs gradio, which is not installed. Run pip install 'hf-brnn[demo]'")
     from ..apps.demo import launch
 
     launch(directory, directory.name)
