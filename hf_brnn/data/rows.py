@@ -106,7 +106,12 @@ class LabelledRows:
         """Returns the same rows with the label ids of `names`, which hold all of `label_names` in any order."""
         places = {label_key(name): index for index, name in enumerate(names)}
         ids = [places[label_key(name)] for name in self.label_names]
-        return replace(self, labels=[ids[label] for label in self.labels], label_names=names)
+        probabilities = self.label_probabilities
+        if probabilities is not None:
+            probabilities = np.zeros((len(self), len(names)), np.float32)
+            probabilities[:, ids] = self.label_probabilities
+        labels = [ids[label] for label in self.labels]
+        return replace(self, labels=labels, label_names=names, label_probabilities=probabilities)
 
     def select(self, indices: Iterable[int]) -> "LabelledRows":
         """Returns the rows at `indices`, in that order."""

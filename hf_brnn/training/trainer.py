@@ -70,6 +70,20 @@ class BrnnTrainer(Trainer):
         torch.manual_seed(self.args.seed + self.args.process_index)
         if self.args.adversarial_epsilon and self.args.n_gpu > 1:
             raise ValueError("adversarial_epsilon needs a process for each GPU: start with accelerate launch.")
+        # The weights of the rows whose loss is computed.
+        self._weights: Optional[torch.Tensor] = None
+        self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
+        # Not yet looked at: number of the step and its loss; logits and labels.
+        self._losses: list[tuple[int, torch.Tensor]] = []
+        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._checks_each_loss = self.args.device.type == "cpu" and self.args.world_size == 1
+        self._sampler: Union[LengthBatchSampler, StreamSampler]
+        self._graphed: Optional[GraphedClassifier] = None
+        self._set_up()
+        keep_freed_memory()
+
+    def _set_up(self) -> None:
+        """Prepares model and sampler for the training that the arguments describe."""
         use_batchwise_dropout(self.model)
         needs_plain_model = self.args.adversarial_epsilon or self.args.gradient_checkpointing or self.args.torch_compile
         precision = resolved_precision(self.args)
@@ -81,27 +95,24 @@ class BrnnTrainer(Trainer):
         # By itself transformers 5.23 writes weights on the first machine alone, also with save_on_each_node.
         self.model.should_save_on_this_rank = lambda is_main_process: is_main_process
         self._dense_parameters = self.model.num_parameters(exclude_embeddings=True)
-        # The weights of the rows whose loss is computed.
-        self._weights: Optional[torch.Tensor] = None
-        self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows
-        # Not yet looked at: number of the step and its loss; logits and labels.
-        self._losses: list[tuple[int, torch.Tensor]] = []
-        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._checks_each_loss = self.args.device.type == "cpu" and self.args.world_size == 1
         self._step_size = self.args.train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
-        self._sampler: Union[LengthBatchSampler, StreamSampler]
         if isinstance(self.train_dataset, StreamedTexts):
             self._sampler = StreamSampler(len(self.train_dataset))
         else:
             self._sampler = LengthBatchSampler(
                 self.train_dataset.lengths, self._step_size, seed_of_order(self.args), fill=self.args.world_size > 1
             )
+        self.remove_callback(SamplerEpoch)
         self.add_callback(SamplerEpoch(self._sampler))
-        keep_freed_memory()
-        self._graphed: Optional[GraphedClassifier] = None
         is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
         if is_alone and not needs_plain_model:
             self._graphed = GraphedClassifier(self.model, self._autocast, self.args.train_batch_size)
+
+    def _hp_search_setup(self, trial: Any) -> None:
+        """Sets the arguments of a trial of `hyperparameter_search`, for which `model_init` has just made the model."""
+        super()._hp_search_setup(trial)
+        if self.model_init is not None:
+            self._set_up()
 
     def _autocast(self) -> AbstractContextManager[None]:
         return self.accelerator.autocast(AutocastKwargs(cache_enabled=False))
@@ -280,7 +291,8 @@ class BrnnTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Saves a checkpoint of finite weights, whole or not at all; only then are earlier ones removed."""
         self._check_finite()
-        checkpoint = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        folder = Path(self._get_output_dir(trial))
+        checkpoint = folder / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
             super()._save_checkpoint(model, trial)
@@ -291,7 +303,7 @@ class BrnnTrainer(Trainer):
         except (OSError, RuntimeError, SafetensorError) as error:
             if self.args.should_save:
                 shutil.rmtree(checkpoint, ignore_errors=True)
-            free = shutil.disk_usage(self.args.output_dir).free
+            free = shutil.disk_usage(folder).free
             raise OSError(
                 f"{checkpoint} could not be saved ({error}; {free / 1e6:.1f} MB are free on its disk). Earlier ones "
                 "are complete. Free or repair the disk, then add --resume_from_checkpoint."
@@ -299,7 +311,7 @@ class BrnnTrainer(Trainer):
         finally:
             self.args.save_total_limit = limit
         if self.args.should_save:
-            rotate_checkpoints(self.args.output_dir, limit, self.state.best_model_checkpoint)
+            rotate_checkpoints(str(folder), limit, self.state.best_model_checkpoint)
 
     def _mean_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
         """The part that these rows have in the mean over the rows that all processes read in this step. Where rows have

@@ -34,12 +34,14 @@ MAX_LINES_OF_README = 140
 # The first page that trains or scores in some way runs with every test, the others with the slow ones.
 MARKS = {
     "browser.md": ("node",),
+    "fine_tune.md": ("slow",),
     "compare.md": ("slow",),
     "doubt.md": ("slow",),
     "scale.md": ("ray", "slow"),
     "study.md": ("slow",),
     "several_gpus.md": ("slow",),
     "stream.md": ("slow",),
+    "trainer.md": ("slow",),
 }
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->\s*")
 COMMAND = re.compile(r"(hf-brnn|python|accelerate launch|make|pip install|npm|hf|ray) ")
