@@ -136,7 +136,7 @@ def train_model(
     )
     if thresholds is not None:
         report.thresholds = describe_thresholds(report.results["validation"], data.label_names)
-    if training_args.process_index == 0 and "validation" in report.results:
+    if shows_progress and "validation" in report.results:
         warn_of_low_recall(report.results["validation"].class_report(data.label_names))
     # Without the autocast that the training ran under.
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)

@@ -80,7 +80,7 @@ def test_every_runtime_chooses_by_them(trained, folder, rows):
 
 def test_a_label_that_is_missed_more_often_than_found_is_warned_of(rows, caplog):
     arguments = {"hidden_size": 4, "embedding_size": 4, "num_train_epochs": 1, "learning_rate": 1e-6}
-    hf_brnn.BrnnClassifier(**arguments).fit(*rows)
+    hf_brnn.BrnnClassifier(**arguments, verbose=True).fit(*rows)
     assert "Recall below one half on the validation split: " in caplog.text
     assert "try --class_weight balanced" in caplog.text
 
