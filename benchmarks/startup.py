@@ -17,9 +17,11 @@ from hf_brnn.commands.parser import CommandParser
 MISSING_FILE = {
     "train": ["no-such-file.csv"],
     "evaluate": [PRETRAINED, "--data_files", "no-such-file.csv"],
+    "compare": [PRETRAINED, PRETRAINED, "--data_files", "no-such-file.csv"],
     "predict": [PRETRAINED, "--input", "no-such-file.csv", "--output", "scored.csv"],
     "export": ["no-such-model/"],
     "push": ["no-such-model/", "--repo_id", "user/name"],
+    "serve": ["no-such-model/"],
     "demo": ["no-such-model/"],
 }
 LIMIT = 2.0

@@ -84,6 +84,7 @@ def test_a_label_that_the_model_does_not_have_is_reported_before_torch_is_loaded
 INTERRUPT = """
 import os, signal, sys
 late, *arguments = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell that runs in the background ignores
 sys.addaudithook(lambda event, found: event == "import" and found[0] == late and os.kill(os.getpid(), signal.SIGINT))
 from hf_brnn.commands.main import main
 main(arguments)

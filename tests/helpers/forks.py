@@ -124,6 +124,7 @@ def started_together(count, script, *arguments, machines=1):
         port = free.getsockname()[1]
     local = count // machines
     shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": local, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared["OMP_NUM_THREADS"] = 1  # as accelerate launch does; by itself accelerate warns that it is unset
     shared["ACCELERATE_USE_CPU"] = "true"
     processes = [
         Fork(
