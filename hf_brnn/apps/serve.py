@@ -127,7 +127,8 @@ class Batcher:
                 probabilities = await asyncio.to_thread(self.classify, texts)
             except Exception as error:  # the server goes on; each request fails with this error
                 for each in batch:
-                    each.answer.set_exception(error)
+                    if not each.answer.done():
+                        each.answer.set_exception(error)
                 continue
             ends = np.cumsum([len(each.texts) for each in batch])
             for each, rows in zip(batch, np.split(probabilities, ends[:-1])):

@@ -1,6 +1,7 @@
 """How much of a text a tokenizer knows. The web page (web/src/words.js) follows the same rule."""
 
 import unicodedata
+from functools import lru_cache
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -17,15 +18,24 @@ def known_word_shares(tokenized: TokenizedDataset, tokenizer: Tokenizer) -> np.n
     Punctuation marks, @names and addresses are not words; emoticons and emoji are. A text without words has share 0.
     """
     unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    is_known_word = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
-    for token, index in vocabulary.items():
-        is_known_word[index] = index != unknown and token not in PLACEHOLDERS and not is_punctuation(token)
+    is_known_word = find_known_words(tokenizer)
     text_of_token = np.repeat(np.arange(len(tokenized)), tokenized.lengths)
     known = np.bincount(text_of_token, weights=is_known_word[tokenized.token_ids], minlength=len(tokenized))
     is_unknown = tokenized.token_ids == (-1 if unknown is None else unknown)
     words = known + np.bincount(text_of_token, weights=is_unknown, minlength=len(tokenized))
     return known / np.maximum(words, 1)
+
+
+@lru_cache(maxsize=1)
+def find_known_words(tokenizer: Tokenizer) -> np.ndarray:
+    """Returns `(vocab_size,)` whether each token is a word. That takes longer than to classify a text: the table of the
+    last tokenizer is kept."""
+    unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    is_known_word = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
+    for token, index in vocabulary.items():
+        is_known_word[index] = index != unknown and token not in PLACEHOLDERS and not is_punctuation(token)
+    return is_known_word
 
 
 def is_punctuation(token: str) -> bool:

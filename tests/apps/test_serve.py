@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -177,6 +178,26 @@ def test_an_error_of_the_model_fails_its_requests_alone():
         task.cancel()
 
     asyncio.run(ask())
+
+
+def test_a_client_that_leaves_does_not_end_the_batches():
+    def classify(texts):
+        time.sleep(0.05)  # the client leaves meanwhile
+        if "bad" in texts:
+            raise ValueError("bad")
+        return np.zeros((len(texts), 2))
+
+    async def ask():
+        batcher = serve.Batcher(classify)
+        task = asyncio.create_task(batcher.run())
+        for text in ("bad", "good"):
+            gone = asyncio.create_task(batcher([text]))
+            await asyncio.sleep(0.01)
+            gone.cancel()
+        assert (await batcher(["good"])).shape == (1, 2)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(ask(), HANGS))
 
 
 def test_a_signal_ends_the_server_after_the_open_requests():
