@@ -107,13 +107,13 @@ def test_files_that_are_not_what_they_should_be_are_named(write_file, name):
 
 
 def test_a_parquet_file_is_not_held_in_memory_as_a_whole(tmp_path):
-    texts = np.random.default_rng(0).bytes(2_000_000).hex()
-    table = pa.table({"text": [texts[start : start + 400] for start in range(0, len(texts), 400)]})
+    texts = np.random.default_rng(0).bytes(20_000_000).hex()
+    table = pa.table({"text": [texts[start : start + 4_000] for start in range(0, len(texts), 4_000)]})
     path = tmp_path / "a.parquet"
-    pq.write_table(table, path, row_group_size=1_000)
+    pq.write_table(table, path, row_group_size=250)
     before = pa.total_allocated_bytes()
-    held = [pa.total_allocated_bytes() - before for _ in read_batches(path, print, batch_size=500)]
-    assert len(held) == 20
+    held = [pa.total_allocated_bytes() - before for _ in read_batches(path, print, batch_size=125)]
+    assert len(held) == 80
     assert max(held) < table.nbytes / 2
 
 
