@@ -97,8 +97,11 @@ def marked(page):
 
 def copy_web(folder):
     """Puts what `make web` reads into a folder."""
-    for name in ("Makefile", "constraints.txt", "pyproject.toml", "hf_brnn", ".venv"):
+    for name in ("Makefile", "hf_brnn", ".venv"):
         (folder / name).symlink_to(REPOSITORY / name)
+    for name in ("constraints.txt", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, folder)
+        os.utime(folder / name, (0, 0))  # older than .venv: make installs nothing
     shutil.copytree(REPOSITORY / "web", folder / "web", ignore=shutil.ignore_patterns("node_modules", "dist"))
     (folder / "web" / "node_modules").symlink_to(REPOSITORY / "web" / "node_modules")
 
