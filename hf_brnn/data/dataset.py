@@ -150,7 +150,8 @@ def tokenize(
     if isinstance(texts, str):
         raise TypeError(f"{shorten(texts)} is a text, not a list of texts: put it into a list.")
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
-    with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=not show_progress) as progress:
+    is_hidden = None if show_progress else True  # None hides it where the output is not a terminal
+    with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=is_hidden, leave=False) as progress:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
             if set(map(type, chunk)) != {str}:

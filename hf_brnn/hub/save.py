@@ -19,6 +19,7 @@ from ..model.modeling_brnn import BrnnPreTrainedModel
 from ..model.tokenization_brnn import save_tokenizer
 from .card import build_card
 from .layout import CARD, METRICS, TRAINING_CONFIG, check_output_dir
+from .weights import WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,8 @@ def save_model_directory(
         if fp16:
             weights = {name: value.half() if name.startswith("brnn.") else value for name, value in weights.items()}
         model.save_pretrained(part, state_dict=weights)
+        # safetensors 0.8 makes a file that only its owner may read.
+        shutil.copymode(part / "config.json", part / WEIGHTS)
         save_tokenizer(tokenizer, part)
         shutil.copyfile(ENDPOINT_HANDLER, part / ENDPOINT_HANDLER.name)
         plot_curves(report.history, part / "curves.png", report.evaluated)

@@ -31,6 +31,10 @@ def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):
     ]
 
 
+def test_whoever_may_read_one_of_its_files_may_read_all(saved_folder):
+    assert len({path.stat().st_mode for path in saved_folder.iterdir()}) == 1
+
+
 def test_the_configuration_names_every_auto_class_and_the_tokenizer(saved_folder):
     config = json.loads((saved_folder / "config.json").read_text())
     assert config["auto_map"] == {
