@@ -172,7 +172,7 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def push(self, repo_id: str, **options: Any) -> str:
-        """Saves the model and pushes it to the Hub.
+        """Saves the model and pushes it to the Hub. Raises what `save` and `hf_brnn.push` raise.
 
         Args:
             repo_id: `user/name`, or a name alone for your own account.
@@ -180,9 +180,6 @@ class BrnnClassifier(ClassifierMixin, BaseEstimator):
 
         Returns:
             The URL of the commit.
-
-        Raises:
-            What `save` and `hf_brnn.push` raise.
         """
         with TemporaryDirectory(prefix="hf-brnn-") as folder:
             directory = Path(folder) / repo_id.rpartition("/")[2]

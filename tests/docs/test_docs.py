@@ -289,3 +289,20 @@ def test_a_page_is_short_and_without_dates(page):
     assert len(text.splitlines()) <= (MAX_LINES_OF_README if page.name == "README.md" else MAX_LINES)
     if DOCS / "lab" not in page.parents:
         assert re.findall(r"\b20\d\d-\d\d-\d\d\b", text) == []
+
+
+def documented_modules():
+    """The source files of the API reference."""
+    for page in sorted((DOCS / "api").glob("*.md")):
+        for name in re.findall(r"^::: (\S+)\.\w+$", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            yield REPOSITORY / f"{name.replace('.', '/')}.py"
+
+
+@pytest.mark.parametrize("module", sorted(set(documented_modules())), ids=name_of)
+def test_the_reference_can_read_what_a_docstring_says_is_raised(module):
+    """mkdocs ends with an error at a line that is not `Exception: description`."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            _, _, raised = (ast.get_docstring(node) or "").partition("\nRaises:\n")
+            entries = re.findall(r"^    (\S.*)$", raised, flags=re.MULTILINE)
+            assert [entry for entry in entries if not re.match(r"[\w.]+(, [\w.]+)*: ", entry)] == [], node.name
