@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     find_config(args.model, args.revision)
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ValueError(
-            f"serving needs {', '.join(missing)}, which is not installed. Run pip install 'hf-brnn[serve]'"
+            f"serving needs packages that are not installed: {', '.join(missing)}. Run pip install 'hf-brnn[serve]'"
         )
     from ..apps.serve import serve
 
