@@ -125,7 +125,7 @@ def cpu_per_text(args: Namespace, rows: LabelledRows, folder: Path) -> None:
     tokenized = tokenize(texts, TextEncoder(classifier.tokenizer), classifier.pad_token_id)
     steps = {
         "tokenizing": lambda: tokenize(texts, TextEncoder(classifier.tokenizer), classifier.pad_token_id),
-        "graph": lambda: classifier.probabilities(tokenized),
+        "graph": lambda: classifier.scores(tokenized),
     }
     times = in_turn(steps, args.rounds, clock=time.process_time)
     found = {name: statistics.median(seconds) / len(texts) * 1e6 for name, seconds in times.items()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .about import PRETRAINED_FOLDER, __version__
 
 if TYPE_CHECKING:
-    from .estimator import BrnnClassifier
+    from .estimator import BrnnClassifier, BrnnRegressor
     from .hub.push import push
     from .inference.explain import explain
     from .inference.load import load
@@ -29,6 +29,7 @@ __all__ = [
     "BrnnForSequenceClassification",
     "BrnnForTokenClassification",
     "BrnnModel",
+    "BrnnRegressor",
     "BrnnTrainer",
     "BrnnTrainingArguments",
     "__version__",
@@ -44,6 +45,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _MODULES = {
     "BrnnClassifier": "estimator",
+    "BrnnRegressor": "estimator",
     "BrnnTrainer": "training.trainer",
     "BrnnTrainingArguments": "training.arguments",
     "explain": "inference.explain",

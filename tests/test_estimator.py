@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from processes import run_in_fork
 from safetensors.torch import load_file
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from transformers import pipeline
 
 import hf_brnn
-from hf_brnn.data.arguments import SAMPLE_FILE
+from hf_brnn.data.arguments import SAMPLE_FILE, SAMPLE_FILES
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +184,62 @@ CONTRACT = parametrize_with_checks(
 @CONTRACT
 def test_it_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+@pytest.fixture(scope="module")
+def topics():
+    """Texts, and for each label whether the text has it."""
+    frame = pd.read_csv(SAMPLE_FILES["sample_multi_label"], keep_default_na=False)[:200]
+    labels = pd.DataFrame({name: frame["labels"].str.contains(name) for name in ("price", "delivery")})
+    return frame["text"], labels.astype(int)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix, lambda labels: labels], ids=["array", "sparse", "frame"])
+def test_a_text_may_have_several_labels(topics, form, tmp_path):
+    texts, labels = topics
+    fitted = hf_brnn.BrnnClassifier(**QUICK | {"num_train_epochs": 20, "learning_rate": 0.05})
+    fitted.fit(texts, form(labels))
+    assert fitted.classes_.tolist() == (["price", "delivery"] if form(labels) is labels else [0, 1])
+    predicted, probabilities = fitted.predict(texts), fitted.predict_proba(texts)
+    assert predicted.tolist() == (probabilities > 0.5).astype(int).tolist()
+    assert fitted.score(texts, labels.to_numpy()) == (predicted == labels.to_numpy()).all(axis=1).mean() > 0.5
+    loaded = hf_brnn.BrnnClassifier.load(fitted.save(tmp_path / "model") and tmp_path / "model")
+    assert loaded.classes_.tolist() == fitted.classes_.tolist()
+    np.testing.assert_allclose(loaded.predict_proba(texts[:9]), probabilities[:9], atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    frame = pd.read_csv(SAMPLE_FILES["sample_regression"])[:200]
+    return frame["text"], frame["stars"]
+
+
+def test_a_regressor_predicts_numbers(reviews, tmp_path):
+    texts, stars = reviews
+    both = pd.DataFrame({"stars": stars, "cents": -100 * stars})
+    fitted = hf_brnn.BrnnRegressor(**QUICK | {"num_train_epochs": 20, "learning_rate": 0.05}).fit(texts, both)
+    assert fitted.score(texts, both) > 0.5
+    assert fitted.predict(texts[:9]).shape == (9, 2)
+    classifier = hf_brnn.load(fitted.save(tmp_path / "model") and tmp_path / "model")
+    assert classifier.label_names == ["stars", "cents"]
+    np.testing.assert_allclose(classifier.predict(list(texts[:9])), fitted.predict(texts[:9]), rtol=1e-5)
+    with pytest.raises(ValueError, match="problem type is regression, but BrnnClassifier is for"):
+        hf_brnn.BrnnClassifier.load(tmp_path / "model")
+
+
+def test_a_regressor_works_in_the_tools_of_scikit_learn(reviews):
+    texts, stars = reviews
+    scores = cross_val_score(clone(hf_brnn.BrnnRegressor(**QUICK)), list(texts), stars.to_numpy(), cv=2)
+    assert np.isfinite(scores).all()
+    fitted = hf_brnn.BrnnRegressor(**QUICK).fit(texts, stars)
+    assert fitted.predict(texts[:9]).shape == (9,)
+    same = hf_brnn.BrnnRegressor(**QUICK, init_from=fitted).fit(texts, stars)
+    assert same.predict(texts[:9]).shape == (9,)
+
+
+def test_a_classifier_of_numbers_that_are_not_whole_names_the_regressor(reviews):
+    with pytest.raises(ValueError, match=r"y holds 1\.5, but .* or use BrnnRegressor"):
+        hf_brnn.BrnnClassifier(**QUICK).fit(*reviews)
 
 
 def test_what_it_saves_loads_everywhere(classifier, rows, tmp_path):

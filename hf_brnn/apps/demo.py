@@ -16,7 +16,7 @@ from ..inference.load import load
 from ..inference.score_files import ScoreOptions, check_columns, score_file
 
 if TYPE_CHECKING:
-    from ..inference.classifier import Classifier
+    from ..inference.base_classifier import Classifier
 
 MAX_CHARACTERS = 1_000
 MAX_ROWS = 100_000
@@ -203,7 +203,7 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
     """
     suffix = source.suffix.lower()
     with TemporaryDirectory(prefix="hf-brnn-") as folder, errors_without_folder(source):
-        rows = count_rows(source, text_column, classifier.label_names)
+        rows = count_rows(source, text_column, classifier)
         scored = 0
 
         def on_scored(count: int) -> None:
@@ -219,16 +219,16 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
         yield str(target), [[label, f"{float(value):.3f}", text] for label, value, text in zip(*columns)]
 
 
-def count_rows(source: Path, text_column: str, label_names: list[str]) -> int:
+def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
     """Returns the number of rows of a file.
 
     Raises:
         ValueError: There are too many rows, one can't be read or is too long, or a column is missing.
     """
     rows = 0
-    fields = ScoreOptions().fields(label_names)
+    fields = ScoreOptions().fields(classifier)
     for batch in read_batches(source, refuse):
-        check_columns(str(source), batch.table.column_names, text_column, fields)
+        check_columns(str(source), batch.table.column_names, text_column, fields, classifier)
         rows += len(batch.table)
         if rows > MAX_ROWS:
             raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")

@@ -18,11 +18,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client import generate_latest as write_metrics
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ..data.problem_type import SINGLE_LABEL, TOKENS
 from ..data.text import has_surrogates
 from ..inference.load import load
 
 if TYPE_CHECKING:
-    from ..inference.classifier import Classifier
+    from ..inference.base_classifier import Classifier
 
 MAX_BODY_BYTES = 2**21
 MAX_TEXTS = 1_000
@@ -170,10 +171,13 @@ def error_response(status: int, message: str) -> JSONResponse:
 
 
 def rank_labels(classifier: "Classifier", probabilities: np.ndarray, top_k: Optional[int]) -> list[list[LabelScore]]:
-    """Returns the labels of each row: the one that is chosen first, then the others by descending probability."""
-    chosen = classifier.choose(probabilities)
+    """Returns the labels of each row: of a single-label problem the one that is chosen first, then the others by
+    descending score. The score of a target is its predicted number."""
+    rows = probabilities.tolist()
+    is_single = classifier.problem_type == SINGLE_LABEL
+    chosen = classifier.choose(probabilities).tolist() if is_single else [row.index(max(row)) for row in rows]
     ranked = []
-    for row, first in zip(probabilities.tolist(), chosen.tolist()):
+    for row, first in zip(rows, chosen):
         others = sorted((index for index in range(len(row)) if index != first), key=lambda index: -row[index])
         order = [first, *others][:top_k]
         ranked.append([LabelScore(label=classifier.label_names[index], score=row[index]) for index in order])
@@ -251,7 +255,7 @@ def serve(model: Union[str, Path], host: str, port: int, revision: Optional[str]
 
     Raises:
         OSError: There is no such model, or the address can't be listened on.
-        ValueError: The files of the model don't belong together.
+        ValueError: The files of the model don't belong together, or it is one of tokens.
     """
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -260,7 +264,10 @@ def serve(model: Union[str, Path], host: str, port: int, revision: Optional[str]
             f"{host}:{port} can't be listened on ({os.strerror(error.errno or 0)}). Choose another --port."
         ) from error
     with listener:
-        app = make_app(load(model, revision=revision), Path(model).resolve().name)
+        classifier = load(model, revision=revision)
+        if classifier.problem_type == TOKENS:
+            raise ValueError(f"{model} gives each word a tag, but serve is for models of whole texts.")
+        app = make_app(classifier, Path(model).resolve().name)
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUEST_SECONDS)
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         print(f"Serving {model} at {address}. Its page is {address}/docs.", flush=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from ..data.problem_type import SINGLE_LABEL
 from .parser import CommandParser, run_command
 from .rows import (
     add_row_options,
@@ -15,7 +16,7 @@ from .rows import (
     describe_source,
     has_rows,
     model_name,
-    read_label_names,
+    read_labels,
 )
 
 if TYPE_CHECKING:
@@ -70,8 +71,14 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
             parser.error(f"--{name} is {getattr(args, name)}, expected 1 or more.")
     if args.seed < 0:
         parser.error(f"--seed is {args.seed}, expected 0 or more.")
-    data_args = check_rows(args)
-    names_a, names_b = read_label_names(args.model_a, args.revision_a), read_label_names(args.model_b, args.revision_b)
+    (names_a, type_a), (names_b, type_b) = (
+        read_labels(args.model_a, args.revision_a),
+        read_labels(args.model_b, args.revision_b),
+    )
+    for model, problem_type in ((args.model_a, type_a), (args.model_b, type_b)):
+        if problem_type != SINGLE_LABEL:
+            raise ValueError(f"{model}: the problem type is {problem_type}, but compare is for {SINGLE_LABEL}.")
+    data_args = check_rows(args, SINGLE_LABEL)
     if sorted(names_a) != sorted(names_b):
         raise ValueError(
             f"{args.model_a} has the labels {', '.join(names_a)}, and {args.model_b} has {', '.join(names_b)}. "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..data.problem_type import SINGLE_LABEL, TOKENS
 from .parser import CommandParser, run_command
 from .rows import (
     add_row_options,
@@ -15,14 +16,14 @@ from .rows import (
     describe_source,
     has_rows,
     model_name,
-    read_label_names,
+    read_labels,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..data.arguments import DataArguments
+    from ..data.rows import LabelledRows
     from ..inference.classifier import TorchClassifier
+    from ..inference.score_files import Scores
 
 EXAMPLES = """\
 examples:
@@ -43,7 +44,7 @@ def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn evaluate",
         description="Evaluates a model on labelled texts, or by the checklist. Writes metrics.json, "
-        "confusion_matrix.png,\nreliability.png, risk_coverage.png and predictions.csv, or checklist.json.",
+        "predictions.csv and\nplots, or checklist.json.",
         epilog=EXAMPLES,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
@@ -72,8 +73,9 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
         parser.error("name the rows: --data_files FILE or --dataset_name NAME; or ask for --checklist.")
     if args.batch_size < 1:
         parser.error(f"--batch_size is {args.batch_size}, expected 1 or more.")
-    data_args = check_rows(args) if has_rows(args) else None
-    label_names = check_label_names(args)
+    label_names, problem_type = read_labels(args.model, args.revision)
+    data_args = check_rows(args, problem_type) if has_rows(args) else None
+    check_label_names(args, label_names, problem_type)
     if data_args is not None:
         check_labels(data_args, label_names)
     output_dir = args.output_dir or Path("runs") / f"{model_name(args.model)}.evaluation"
@@ -90,22 +92,17 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     print(f"The results are in {output_dir}.")
 
 
-def check_label_names(args: argparse.Namespace) -> list[str]:
-    """Returns the label names of the model.
-
-    Raises:
-        OSError: There is no such model, or a file is missing.
-        ValueError: The model or the arguments don't fit.
+def check_label_names(args: argparse.Namespace, label_names: list[str], problem_type: str) -> None:
+    """Raises:
+    ValueError: The labels of the model don't suit the arguments.
     """
-    label_names = read_label_names(args.model, args.revision)
-    if args.checklist and len(label_names) != 2:
+    if args.checklist and (len(label_names) != 2 or problem_type != SINGLE_LABEL):
         raise ValueError(
-            f"{args.model} has {len(label_names)} labels, but the checklist is for two, negative and positive. Leave "
-            "out --checklist."
+            f"{args.model} has {len(label_names)} labels and the problem type {problem_type}, but the checklist is for "
+            "a label of two, negative and positive. Leave out --checklist."
         )
     if args.label_names is not None and args.label_names != label_names:
         raise ValueError(f"The label names are those of the model, {', '.join(label_names)}. Leave out --label_names.")
-    return label_names
 
 
 def evaluate_rows(
@@ -115,38 +112,49 @@ def evaluate_rows(
     import numpy as np
 
     from ..data.rows import load_rows
-    from ..evaluation.metrics import classification_metrics
-    from ..evaluation.plots import plot_confusion_matrix, plot_reliability, plot_risk_coverage
-    from ..evaluation.report import ClassReport, align_columns
+    from ..data.targets import to_array
+    from ..evaluation.plots import plot_confusion_matrix, plot_result, plot_risk_coverage
+    from ..evaluation.report import align_columns, evaluate_scores
     from ..evaluation.risk_coverage import RiskCoverage
     from ..hub.layout import METRICS
     from ..hub.save import write_json
+    from ..inference.score_files import ScoreOptions, score_texts
 
     rows = load_rows(data_args)
-    probabilities = classifier(rows.texts)
-    labels = np.asarray(rows.labels)
+    found = score_texts(classifier, rows.texts, ScoreOptions())
+    scores, lengths = found.probabilities, None
+    if classifier.problem_type == TOKENS:
+        lengths = np.array([len(tags) for tags in rows.labels])
+    labels = to_array(rows.labels, classifier.problem_type, len(classifier.label_names))
+    result = evaluate_scores(
+        scores, labels, classifier.label_names, classifier.problem_type, classifier.thresholds, lengths
+    )
     facts = {
         "model": model_name(args.model),
         "source": describe_source(data_args),
-        "rows": len(labels),
+        "rows": len(rows),
         "neutral_left_out": rows.neutral,
         "bad_left_out": len(rows.bad_rows),
     }
-    predicted = classifier.choose(probabilities)
-    scores = probabilities[np.arange(len(labels)), predicted]
-    metrics = classification_metrics(probabilities, labels, predicted)
-    report = ClassReport.from_predictions(labels, predicted, classifier.label_names)
-    curve = RiskCoverage.from_scores(scores, predicted == labels)
-    plot_risk_coverage(curve, output_dir / "risk_coverage.png")
-    plot_confusion_matrix(labels, predicted, classifier.label_names, output_dir / "confusion_matrix.png")
-    plot_reliability(labels, probabilities, output_dir / "reliability.png")
-    write_predictions(rows.texts, labels, predicted, scores, classifier.label_names, output_dir / "predictions.csv")
-    details = {"per_class": report.per_class(), "confusion_matrix": report.confusion_matrix.tolist()}
-    details |= {"risk_coverage": curve.to_dict()}
-    write_json({**facts, **metrics, **details}, output_dir / METRICS)
+    details: dict[str, Any] = {}
+    tables = []
+    if report := result.class_report():
+        details["per_class"] = report.per_class()
+        tables.append(report.to_text())
+        if report.confusion_matrix is not None:
+            details["confusion_matrix"] = report.confusion_matrix.tolist()
+    if result.problem_type == SINGLE_LABEL:
+        curve = RiskCoverage.from_scores(found.scores, result.predicted == labels)
+        details["risk_coverage"] = curve.to_dict()
+        tables.append(curve.to_text())
+        plot_risk_coverage(curve, output_dir / "risk_coverage.png")
+        plot_confusion_matrix(labels, result.predicted, classifier.label_names, output_dir / "confusion_matrix.png")
+    plot_result(result, output_dir)
+    write_predictions(rows, found, output_dir / "predictions.csv")
+    write_json({**facts, **result.metrics, **details}, output_dir / METRICS)
     shown = [[name, str(value)] for name, value in facts.items()]
-    print(align_columns(shown + [[name, f"{value:.4f}"] for name, value in metrics.items()]))
-    print(f"\n{report.to_text()}\n\n{curve.to_text()}\n")
+    print(align_columns(shown + [[name, f"{value:.4f}"] for name, value in result.metrics.items()]))
+    print("".join(f"\n{table}\n" for table in tables))
 
 
 def run_checklist(classifier: "TorchClassifier", args: argparse.Namespace, output_dir: Path) -> None:
@@ -163,19 +171,18 @@ def run_checklist(classifier: "TorchClassifier", args: argparse.Namespace, outpu
     print(table.to_string(float_format="%.3f"))
 
 
-def write_predictions(
-    texts: list[str], labels: "np.ndarray", predicted: "np.ndarray", scores: "np.ndarray", names: list[str], path: Path
-) -> None:
+def write_predictions(rows: "LabelledRows", found: "Scores", path: Path) -> None:
     """Writes a row with text, label, predicted label and its probability for each text."""
     import pyarrow as pa
 
+    from ..data.targets import write_label
     from ..data.writers import table_writer
 
     columns = {
-        "text": texts,
-        "label": [names[label] for label in labels],
-        "predicted": [names[label] for label in predicted],
-        "score": scores.astype(float),
+        "text": rows.texts,
+        "label": [write_label(label, rows.label_names, rows.problem_type) for label in rows.labels],
+        "predicted": found.labels,
+        "score": found.scores.astype(float),
     }
     with table_writer(path) as writer:
         writer.write(pa.table(columns))

@@ -135,21 +135,32 @@ def check_input(args: argparse.Namespace) -> None:
 
 
 def predict_texts(args: argparse.Namespace) -> None:
-    """Prints a line with label, score and text for each text."""
+    """Prints a line with label, score and text for each text; for token classification its words with their tags."""
+    from ..data.problem_type import REGRESSION, TOKENS
     from ..inference.load import load
     from ..inference.score_files import UNSURE, score_texts
 
     classifier = load(args.model, args.batch_size, args.revision)
     scores = score_texts(classifier, args.texts, score_options(args))
-    names = [*classifier.label_names, UNSURE] if args.min_score is not None else classifier.label_names
-    width = max(len(NO_KNOWN_WORD) - 8, *map(len, names))
-    for text, label, score, row, known_words in zip(args.texts, *scores):
-        columns = [f"{label:{width}}  {score:.4f}" if known_words else f"{NO_KNOWN_WORD:{width + 8}}"]
+    names = [UNSURE, *classifier.label_names] if args.min_score is not None else classifier.label_names
+    width = max(len(NO_KNOWN_WORD) - 8, *map(len, names), *map(len, scores.labels))
+    for index, (text, label, score) in enumerate(zip(args.texts, scores.labels, scores.scores)):
+        known_words = scores.known_words[index]
+        if not known_words:
+            columns = [f"{NO_KNOWN_WORD:{width + 8}}"]
+        elif classifier.problem_type == REGRESSION:
+            columns = [label]
+        else:
+            columns = [f"{label:{width}}  {score:.4f}"]
         if args.all_scores:
-            columns += [f"{name} {value:.4f}" for name, value in zip(classifier.label_names, row)]
+            found = zip(classifier.label_names, scores.probabilities[index])
+            columns += [f"{name} {value:.4f}" for name, value in found]
         if args.known_words:
             columns += [f"known words {known_words:.2f}"]
-        print("  ".join((*columns, text)))
+        if classifier.problem_type == TOKENS:
+            columns = [" ".join(f"{word}/{tag}" for word, tag in zip(text.split(), label.split()))]
+            text = ""
+        print("  ".join((*columns, text)).rstrip())
 
 
 def score_options(args: argparse.Namespace) -> "ScoreOptions":

@@ -17,6 +17,8 @@ ROW_OPTIONS = (
     "dataset_split",
     "text_column",
     "label_column",
+    "label_columns",
+    "label_separator",
     "max_rows",
     "split_seed",
     "skip_bad_rows",
@@ -31,6 +33,8 @@ def add_row_options(parser: CommandParser) -> None:
     parser.add_argument("--dataset_revision", metavar="REVISION", help="Branch, tag or commit of that dataset.")
     parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text]")
     parser.add_argument("--label_column", metavar="NAME", help="Column of the labels. [found by its name]")
+    parser.add_argument("--label_columns", nargs="+", metavar="NAME", help="A column for each label or target instead.")
+    parser.add_argument("--label_separator", metavar="TEXT", help="What separates several labels of a text. [|]")
     parser.add_argument("--max_rows", type=int, metavar="N", help="Evaluate on a random subset of this size.")
     parser.add_argument("--split_seed", type=int, metavar="N", help="Seed of the subset. [42]")
     parser.add_argument("--skip_bad_rows", action="store_true", default=None, help="Skip rows that can't be used.")
@@ -41,8 +45,8 @@ def has_rows(args: argparse.Namespace) -> bool:
     return args.data_files is not None or args.dataset_name is not None
 
 
-def check_rows(args: argparse.Namespace) -> "DataArguments":
-    """Returns the arguments of the rows.
+def check_rows(args: argparse.Namespace, problem_type: str) -> "DataArguments":
+    """Returns the arguments of the rows, for a model of this kind of problem.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -52,7 +56,7 @@ def check_rows(args: argparse.Namespace) -> "DataArguments":
     from ..data.rows import source_files
 
     values = {name: getattr(args, name) for name in ROW_OPTIONS if getattr(args, name) is not None}
-    data_args = DataArguments(**values)
+    data_args = DataArguments(problem_type=problem_type, **values)
     for file in source_files(data_args) or []:
         if not Path(file).is_file():
             raise FileNotFoundError(f"{file}: no such file. Check the path.")
@@ -65,25 +69,33 @@ def check_labels(data_args: "DataArguments", label_names: list[str]) -> None:
     Raises:
         ValueError: There are such labels, or a file can't be read.
     """
+    from ..data.problem_type import REGRESSION
     from ..data.rows import check_source
 
+    columns = 1 if data_args.label_columns is None else len(data_args.label_columns)
+    if data_args.problem_type == REGRESSION and columns != len(label_names):
+        raise ValueError(
+            f"The model predicts {', '.join(label_names)}: name their {len(label_names)} columns with --label_columns."
+        )
     data_args.label_names = label_names
+    if set(data_args.label_columns or []) == set(label_names):
+        data_args.label_columns = label_names
     check_source(data_args)
 
 
-def read_label_names(model: str, revision: Optional[str] = None) -> list[str]:
-    """Returns the label names in the config.json of a model.
+def read_labels(model: str, revision: Optional[str] = None) -> tuple[list[str], str]:
+    """Returns the label names and the kind of problem in the config.json of a model.
 
     Raises:
         OSError: There is no such model, or a file is missing.
         ValueError: The model or the revision is not what it should be.
     """
+    from ..data.problem_type import DEFAULT_LABELS, read_problem_type
     from ..hub.find import find_config
-    from ..hub.layout import DEFAULT_LABELS
 
     config = json.loads(find_config(model, revision).read_text(encoding="utf-8"))
     names = config.get("id2label", DEFAULT_LABELS)
-    return [names[str(index)] for index in range(len(names))]
+    return [names[str(index)] for index in range(len(names))], read_problem_type(config)
 
 
 def check_output_dir(directory: Path) -> None:

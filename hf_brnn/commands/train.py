@@ -29,8 +29,10 @@ from .parser import CommandParser, errors_in_one_line
 
 # What people use. The other options are shown by --help_all.
 COMMON = (
+    "problem_type",
     "text_column",
     "label_column",
+    "label_columns",
     "label_names",
     "validation_size",
     "test_size",
@@ -60,6 +62,8 @@ EXAMPLES = """\
 examples:
   hf-brnn train reviews.csv                            the columns are found; saves runs/reviews
   hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
+  hf-brnn train tickets.csv --label_separator ';'      several labels a text
+  hf-brnn train reviews.csv --problem_type regression --label_column stars
   hf-brnn train --config sentiment140                  a recipe by name, or the path of a YAML file
   hf-brnn train new.csv --model_name_or_path runs/reviews    starts from a model, with the recipe finetune
   hf-brnn train reviews.csv --resume_from_checkpoint   goes on with an interrupted run
@@ -122,7 +126,7 @@ def _build_parser(recipe: dict[str, Any], config: str, shows_all: bool) -> Comma
     parser = CommandParser(
         prog="hf-brnn train",
         usage="hf-brnn train [FILE ...] [--config RECIPE] [--option value ...]",
-        description="Trains a classifier and saves a model directory for from_pretrained, pipeline and the Hub.\n"
+        description="Trains a model and saves a model directory for from_pretrained, pipeline and the Hub.\n"
         f"Values in brackets are those of the recipe {config}.",
         epilog=EXAMPLES,
         parents=[_config_parser()],
@@ -181,6 +185,7 @@ def check_before_training(values: dict[str, Any]) -> None:
     values = with_model_values(values)
     names = {field.name for field in fields(DataArguments)}
     data_args = DataArguments(**{name: value for name, value in values.items() if name in names})
+    check_values(values | {"problem_type": data_args.problem_type})
     check_source(data_args)
     folder = Path(values["output_dir"])
     check_output_dir(folder)

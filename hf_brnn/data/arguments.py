@@ -6,9 +6,19 @@ from typing import Optional
 
 from .columns import LABEL_COLUMNS, TEXT_COLUMNS
 from .labels import LABEL_NAMES, is_sentiment, label_key
+from .problem_type import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from .targets import LABEL_SEPARATOR
 
 SAMPLE = "sample"
-SAMPLE_FILE = Path(__file__).parent / "sample" / "tweets.csv"
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+# The embedded data sets: one for each kind of problem.
+SAMPLE_FILES = {
+    SAMPLE: SAMPLE_FOLDER / "tweets.csv",
+    "sample_multi_label": SAMPLE_FOLDER / "reviews.csv",
+    "sample_regression": SAMPLE_FOLDER / "stars.csv",
+    "sample_tokens": SAMPLE_FOLDER / "entities.jsonl",
+}
+SAMPLE_FILE = SAMPLE_FILES[SAMPLE]
 HUB_DATASET = "stanfordnlp/sentiment140"
 HUB_REVISION = "refs/convert/parquet"
 
@@ -19,7 +29,9 @@ class DataArguments:
 
     dataset_name: str = field(
         default=SAMPLE,
-        metadata={"help": f"'{SAMPLE}' (the embedded one) or a data set on the Hub, such as {HUB_DATASET}."},
+        metadata={
+            "help": f"A data set on the Hub, such as {HUB_DATASET}, or an embedded one: {', '.join(SAMPLE_FILES)}."
+        },
     )
     dataset_revision: Optional[str] = field(
         default=None,
@@ -40,6 +52,14 @@ class DataArguments:
     held_out_files: Optional[list[str]] = field(
         default=None, metadata={"help": "Files of texts that must not occur in any split that is drawn."}
     )
+    problem_type: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": f"{SINGLE_LABEL} (the default); {MULTI_LABEL}, any number of labels a text; {REGRESSION}, a number "
+            "a text; token_classification, a tag for each word.",
+            "choices": PROBLEM_TYPES,
+        },
+    )
     text_column: Optional[str] = field(
         default=None,
         metadata={"help": f"Column of the texts; by default the one whose name is one of {', '.join(TEXT_COLUMNS)}."},
@@ -47,6 +67,20 @@ class DataArguments:
     label_column: Optional[str] = field(
         default=None,
         metadata={"help": f"Column of the labels; by default the one whose name is one of {', '.join(LABEL_COLUMNS)}."},
+    )
+    label_separator: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": f"What separates the labels in label_column, where a text has several. [{LABEL_SEPARATOR}; a list "
+            "needs none]"
+        },
+    )
+    label_columns: Optional[list[str]] = field(
+        default=None,
+        metadata={
+            "help": "Instead of label_column: a column of 0 and 1 for each label of a multi-label problem, or a column "
+            "for each target of a regression."
+        },
     )
     weight_column: Optional[str] = field(
         default=None, metadata={"help": "Column of the weights of the training rows in the loss: 0 or more."}
@@ -98,6 +132,7 @@ class DataArguments:
     max_length: int = field(default=128, metadata={"help": "Training texts are truncated to this number of tokens."})
 
     def __post_init__(self) -> None:
+        self._set_problem_type()
         for name in ("validation_size", "test_size"):
             value = getattr(self, name)
             if value < 0 or (value > 1 and value != int(value)) or value == 1:
@@ -125,11 +160,44 @@ class DataArguments:
         if self.label_names is not None:
             self.check_label_names(self.label_names)
 
+    def _set_problem_type(self) -> None:
+        """Sets the kind of problem where it is not given, and checks the options that belong to one kind."""
+        if self.problem_type is None:
+            is_multi_label = self.label_columns is not None or self.label_separator is not None
+            self.problem_type = MULTI_LABEL if is_multi_label else SINGLE_LABEL
+        if self.problem_type not in PROBLEM_TYPES:
+            raise ValueError(f"problem_type is {self.problem_type!r}, but must be one of {', '.join(PROBLEM_TYPES)}.")
+        allowed = {
+            "label_columns": (MULTI_LABEL, REGRESSION),
+            "label_separator": (MULTI_LABEL,),
+            "label_probability_columns": (SINGLE_LABEL,),
+            "emoticon_prob": (SINGLE_LABEL,),
+        }
+        for name, problem_types in allowed.items():
+            if getattr(self, name) and self.problem_type not in problem_types:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, which is for {' and '.join(problem_types)}, but problem_type "
+                    f"is {self.problem_type}. Leave out one of them."
+                )
+        if self.label_columns is not None:
+            names = self.label_names or self.label_columns
+            if self.label_column is not None or self.label_separator is not None or names != self.label_columns:
+                raise ValueError(
+                    "label_columns names the columns and so the labels: leave out label_column, label_names and "
+                    "label_separator."
+                )
+            self.label_names = list(self.label_columns)
+
     def check_label_names(self, names: list[str]) -> None:
         """Raises:
-        ValueError: There are fewer than two different names, or `emoticon_prob` has no emoticons for them.
+        ValueError: There are fewer than two different names, where a classifier needs them, or `emoticon_prob` has no
+            emoticons for them.
         """
-        if len(names) < 2 or len(set(map(label_key, names))) < len(names):
+        if self.problem_type == REGRESSION:
+            if len(set(names)) < len(names):
+                raise ValueError(f"label_columns is {names}, but must be different names.")
+            return
+        if len(names) < 2 or len(set(map(label_key, names))) < len(names) or "" in map(label_key, names):
             raise ValueError(f"label_names is {names}, but must be two or more different names.")
         if self.emoticon_prob and not is_sentiment(names):
             raise ValueError(

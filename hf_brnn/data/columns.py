@@ -16,11 +16,18 @@ _announced: set[tuple[str, str, str]] = set()
 
 # The first name is taken whatever other columns there are, one of the others if no second one fits.
 TEXT_COLUMNS = ("text", "tweet", "sentence", "review", "content", "message", "comment")
+# The same for token classification.
+WORD_COLUMNS = ("tokens", "words", *TEXT_COLUMNS)
+TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "labels", "label")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "sentiment", "polarity", "target", "stars", "rating")
 
 
 def find_columns(
-    source: str, names: Sequence[str], text_column: Optional[str] = None, label_column: Optional[str] = None
+    source: str,
+    names: Sequence[str],
+    text_column: Optional[str] = None,
+    label_column: Optional[str] = None,
+    is_tokens: bool = False,
 ) -> tuple[str, str]:
     """Returns the columns of texts and labels: those that are named, else those whose name says so.
 
@@ -29,25 +36,29 @@ def find_columns(
         names: Its columns.
         text_column: The column of texts, if it is known.
         label_column: The column of labels, if it is known.
+        is_tokens: Whether the columns hold words and their tags.
 
     Raises:
         ValueError: A column is missing, or several could be meant. The message names all that is missing.
     """
-    text, text_problem = _find(names, text_column, TEXT_COLUMNS, "texts", "--text_column")
-    label, label_problem = _find(names, label_column, LABEL_COLUMNS, "labels", "--label_column")
+    text_names, label_names = (WORD_COLUMNS, TAG_COLUMNS) if is_tokens else (TEXT_COLUMNS, LABEL_COLUMNS)
+    text, text_problem = _find(names, text_column, text_names, "texts", "--text_column")
+    label, label_problem = _find(names, label_column, label_names, "labels", "--label_column")
     _check(source, names, (text_problem, label_problem))
     guessed = {"texts": text if text_column is None else "", "labels": label if label_column is None else ""}
     _announce(source, *guessed.values())
     return text, label
 
 
-def find_text_column(source: str, names: Sequence[str], text_column: Optional[str] = None) -> str:
+def find_text_column(
+    source: str, names: Sequence[str], text_column: Optional[str] = None, is_tokens: bool = False
+) -> str:
     """Returns the column of texts: the one that is named, else the one whose name says so.
 
     Raises:
         ValueError: The column is missing, or several could be meant.
     """
-    text, problem = _find(names, text_column, TEXT_COLUMNS, "texts", "--text_column")
+    text, problem = _find(names, text_column, WORD_COLUMNS if is_tokens else TEXT_COLUMNS, "texts", "--text_column")
     _check(source, names, (problem,))
     _announce(source, text if text_column is None else "", "")
     return text
@@ -94,7 +105,8 @@ def find_class_names(schema: "pa.Schema", column: str) -> Optional[list[str]]:
     a parquet file's metadata."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[column]["names"]
-    except (KeyError, TypeError, ValueError):
+        feature = features[column]
+        names = feature.get("feature", feature)["names"]
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return [str(name) for name in names] if isinstance(names, list) and names else None

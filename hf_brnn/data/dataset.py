@@ -1,6 +1,7 @@
 """Tokenized texts as flat arrays, and batches of texts of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Optional, Union
 
@@ -21,9 +22,11 @@ class TokenizedDataset:
     Args:
         token_ids: `(tokens,)` int32 ids of all texts, one after the other.
         offsets: `(texts + 1,)` int64; text i is `token_ids[offsets[i]:offsets[i + 1]]`.
-        labels: `(texts,)` int64 class ids, `(texts, num_labels)` float32 probabilities of the labels, or None.
+        labels: `(texts,)` int64 class ids; `(texts, num_labels)` float32 probabilities of the labels, or targets of a
+            regression; or None.
         pad_token_id: Id of the padding token.
         weights: `(texts,)` float32 weights of the texts in the loss, or None.
+        token_labels: `(tokens,)` int64 ids of tags, -100 for tokens that are not the first of their word; or None.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class TokenizedDataset:
         labels: Optional[np.ndarray],
         pad_token_id: int,
         weights: Optional[np.ndarray] = None,
+        token_labels: Optional[np.ndarray] = None,
     ) -> None:
         self.token_ids = token_ids
         self.offsets = offsets
         self.labels = labels
         self.pad_token_id = pad_token_id
         self.weights = weights
+        self.token_labels = token_labels
 
     @property
     def lengths(self) -> np.ndarray:
@@ -56,8 +61,9 @@ class TokenizedDataset:
 
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Returns `input_ids` and `attention_mask` `(len(rows), longest length)`, both int64, and, if there are any,
-        `labels` and `weights` of these rows. A batch of texts without tokens has one column of padding. A row of -1 is
-        a filler: it has no tokens and the label -100, which the loss ignores."""
+        `labels` and `weights` of these rows; `token_labels` become `labels` `(len(rows), longest length)`. A batch of
+        texts without tokens has one column of padding. A row of -1 is a filler: it has no tokens and the label -100,
+        which the loss ignores."""
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts
         positions = np.arange(max(lengths.max(), 1))
@@ -69,12 +75,21 @@ class TokenizedDataset:
         else:
             input_ids = np.full(mask.shape, self.pad_token_id, dtype=np.int64)
         batch = {"input_ids": input_ids, "attention_mask": mask.astype(np.int64)}
-        if self.labels is not None:
+        if self.token_labels is not None:
+            labels = self.token_labels.take(starts + positions, mode="clip") if mask.any() else NO_LABEL
+            batch["labels"] = np.where(mask, labels, NO_LABEL)
+        elif self.labels is not None:
             batch["labels"] = np.full((len(rows), *self.labels.shape[1:]), NO_LABEL, dtype=self.labels.dtype)
             batch["labels"][rows >= 0] = self.labels[rows[rows >= 0]]
         if self.weights is not None:
             batch["weights"] = np.where(rows >= 0, self.weights[rows], np.float32(0))
         return batch
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the places of all tokens of some texts in `token_ids`, text after text."""
+        lengths = self.lengths[rows]
+        before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return np.arange(lengths.sum()) - before + np.repeat(self.offsets[rows], lengths)
 
     def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
         """Yields the row numbers of batches, from the shortest texts to the longest. A batch of long texts is smaller
@@ -90,8 +105,11 @@ class TokenizedDataset:
         """Returns the same texts, truncated to `max_length` tokens."""
         positions = np.arange(len(self.token_ids)) - np.repeat(self.offsets[:-1], self.lengths)
         offsets = np.concatenate(([0], np.minimum(self.lengths, max_length))).cumsum()
-        token_ids = self.token_ids[positions < max_length]
-        return TokenizedDataset(token_ids, offsets, self.labels, self.pad_token_id, self.weights)
+        is_kept = positions < max_length
+        token_labels = None if self.token_labels is None else self.token_labels[is_kept]
+        return TokenizedDataset(
+            self.token_ids[is_kept], offsets, self.labels, self.pad_token_id, self.weights, token_labels
+        )
 
     def save(self, path: Path) -> None:
         """Writes an Arrow file, which `load` maps into memory."""
@@ -99,7 +117,9 @@ class TokenizedDataset:
 
         token_lists = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_ids))
         columns = {"input_ids": token_lists}
-        if self.labels is not None and self.labels.ndim == 2:
+        if self.token_labels is not None:
+            columns["labels"] = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.token_labels))
+        elif self.labels is not None and self.labels.ndim == 2:
             columns["labels"] = pa.FixedSizeListArray.from_arrays(pa.array(self.labels.ravel()), self.labels.shape[1])
         else:
             columns["labels"] = pa.array(self.labels)
@@ -115,13 +135,20 @@ class TokenizedDataset:
 
         batch = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
         input_ids, labels = batch["input_ids"], batch["labels"]
-        is_flat = not pa.types.is_fixed_size_list(labels.type)
+        row_labels = token_labels = None
+        if pa.types.is_large_list(labels.type):
+            token_labels = labels.values.to_numpy()
+        elif pa.types.is_fixed_size_list(labels.type):
+            row_labels = labels.values.to_numpy().reshape(len(labels), -1)
+        else:
+            row_labels = labels.to_numpy()
         return cls(
             input_ids.values.to_numpy(),
             input_ids.offsets.to_numpy(),
-            labels.to_numpy() if is_flat else labels.values.to_numpy().reshape(len(labels), -1),
+            row_labels,
             pad_token_id,
             batch["weights"].to_numpy() if "weights" in batch.schema.names else None,
+            token_labels,
         )
 
 
@@ -172,6 +199,44 @@ def tokenize(
         pad_token_id=pad_token_id,
         weights=weights,
     )
+
+
+def tokenize_words(
+    texts: list[str],
+    encode: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
+    pad_token_id: int,
+    unk_token_id: int,
+    tags: Optional[np.ndarray] = None,
+    weights: Optional[np.ndarray] = None,
+) -> TokenizedDataset:
+    """Returns the token ids of texts that are classified word by word. Words are separated by white space. The first
+    token of a word has the label of the word.
+
+    Args:
+        texts: The texts.
+        encode: Returns the ids of texts, as `tokenize` takes it.
+        pad_token_id: Id of the padding token.
+        unk_token_id: Id of the token for a word of which the tokenizer leaves nothing.
+        tags: `(words,)` ids of the tags of all words; 0 by default.
+        weights: `(texts,)` weights of the texts in the loss.
+
+    Raises:
+        What `tokenize` raises.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"{shorten(texts)} is a text, not a list of texts: put it into a list.")
+    if not_texts := [index for index, text in enumerate(texts) if not isinstance(text, str)]:
+        _check_texts([texts[not_texts[0]]], not_texts[0])
+    words_of_texts = [text.split() for text in texts]
+    words = list(chain.from_iterable(words_of_texts))
+    tokenized = tokenize(words, encode, pad_token_id)
+    lengths = np.maximum(tokenized.lengths, 1)
+    token_ids = np.insert(tokenized.token_ids, tokenized.offsets[:-1][tokenized.lengths == 0], unk_token_id)
+    starts = np.concatenate(([0], lengths.cumsum()))
+    token_labels = np.full(len(token_ids), NO_LABEL, np.int64)
+    token_labels[starts[:-1]] = 0 if tags is None else tags
+    last_words = np.cumsum([0, *map(len, words_of_texts)])
+    return TokenizedDataset(token_ids, starts[last_words], None, pad_token_id, weights, token_labels)
 
 
 def _check_texts(texts: list[str], start: int) -> None:

@@ -101,9 +101,14 @@ class LabelFormat:
 
 class LabelCounts:
     """Counts the labels of a source to find out what they mean. All files count before anything is decided: one shard
-    may hold a single label."""
+    may hold a single label.
+
+    Attributes:
+        column: The label column of the last file.
+    """
 
     def __init__(self) -> None:
+        self.column = ""
         self._counts: dict[LabelFormat, Counter[str]] = {}
         self._sources: dict[LabelFormat, str] = {}
 

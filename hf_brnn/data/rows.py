@@ -3,30 +3,39 @@
 import glob
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import numpy as np
 
-from .arguments import HUB_DATASET, HUB_REVISION, SAMPLE, SAMPLE_FILE, DataArguments
+from .arguments import HUB_DATASET, HUB_REVISION, SAMPLE_FILE, SAMPLE_FILES, DataArguments
 from .augmentation import restore_emoticons
 from .columns import find_class_names, find_columns, find_text_column
 from .files import BATCH_SIZE, BadRow, BadRowsError, Batch, column_values, read_batches
-from .labels import NEUTRAL, LabelCounts, LabelFormat, label_key, spell_label
+from .labels import NEUTRAL, LabelCounts, LabelFormat, label_key
+from .problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
+from .targets import (
+    LABEL_SEPARATOR,
+    Label,
+    TargetScale,
+    read_indicators,
+    read_label,
+    read_probabilities,
+    read_text,
+    read_weight,
+    to_array,
+)
 from .text import list_names, shorten
 
 # The id of a label that is not known.
 UNKNOWN = -2
 # What rows may hold besides texts and labels.
-EXTRA = {"weights": "weight", "label_probabilities": "label probabilities"}
+EXTRA = ("weights", "label_probabilities")
 
 logger = logging.getLogger(__name__)
-
-_spell_label = lru_cache(maxsize=10_000, typed=True)(spell_label)
 
 
 @dataclass
@@ -35,9 +44,10 @@ class LabelledRows:
 
     Attributes:
         columns: Names of the source's columns.
-        texts: The texts.
-        labels: Their label ids.
+        texts: The texts. Those of a token classification have one space between two words.
+        labels: For each text its label id, the ids of its labels, the ids of the tags of its words, or its numbers.
         label_names: Names of the labels, in the order of their ids.
+        problem_type: The kind of problem.
         neutral: Number of neutral rows, which were skipped.
         bad_rows: Rows that can't be used.
         weights: `(rows,)` float32 weights of the rows in the loss; None where all weigh the same.
@@ -47,8 +57,9 @@ class LabelledRows:
 
     columns: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
     label_names: list[str] = field(default_factory=list)
+    problem_type: str = SINGLE_LABEL
     neutral: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
     weights: Optional[np.ndarray] = None
@@ -79,10 +90,11 @@ class LabelledRows:
         """
         if len(texts) != len(labels):
             raise ValueError(f"There are {len(texts):,} texts and {len(labels):,} labels: give each text one label.")
-        extra = None if weights is None else {"weights": weights}
-        chunk = Chunk.from_values(("texts", "index"), range(len(texts)), texts, labels, LabelFormat(), extra)
+        chunk = Chunk.from_values(
+            ("texts", "index"), range(len(texts)), texts, labels, LabelFormat(), DataArguments(), weights
+        )
         counts = LabelCounts()
-        counts.add("labels", chunk.label_format, chunk.labels)
+        chunk.add_to(counts)
         names = label_names or ([] if chunk.rows.bad_rows else counts.infer_names())
         rows = chunk.encode(names)
         if rows.bad_rows:
@@ -95,6 +107,7 @@ class LabelledRows:
             for name in EXTRA:
                 found = [values for values in (getattr(self, name), getattr(other, name)) if values is not None]
                 setattr(self, name, np.concatenate(found) if found else None)
+            self.problem_type = other.problem_type
         self.columns = other.columns or self.columns
         self.label_names = other.label_names or self.label_names
         self.texts += other.texts
@@ -110,7 +123,7 @@ class LabelledRows:
         if probabilities is not None:
             probabilities = np.zeros((len(self), len(names)), np.float32)
             probabilities[:, ids] = self.label_probabilities
-        labels = [ids[label] for label in self.labels]
+        labels = [map_label(label, ids.__getitem__, self.problem_type) for label in self.labels]
         return replace(self, labels=labels, label_names=names, label_probabilities=probabilities)
 
     def select(self, indices: Iterable[int]) -> "LabelledRows":
@@ -121,6 +134,7 @@ class LabelledRows:
             texts=[self.texts[index] for index in indices],
             labels=[self.labels[index] for index in indices],
             label_names=self.label_names,
+            problem_type=self.problem_type,
             weights=None if self.weights is None else self.weights[indices],
             label_probabilities=None if self.label_probabilities is None else self.label_probabilities[indices],
         )
@@ -134,14 +148,14 @@ class Chunk:
         place: The source, and the unit that `numbers` count: `("tweets.csv", "line")`.
         rows: The texts; `labels` is empty.
         numbers: For each text, its line or row in the source, counted from 1.
-        labels: For each text the name of its label, as `spell_label` writes it.
+        labels: For each text its label, as `read_label` reads it.
         label_format: How the source writes its labels.
     """
 
     place: tuple[str, str]
     rows: LabelledRows
     numbers: list[int]
-    labels: list[str]
+    labels: list[Label]
     label_format: LabelFormat
 
     @classmethod
@@ -152,7 +166,8 @@ class Chunk:
         texts: Iterable[Any],
         labels: Iterable[Any],
         label_format: LabelFormat,
-        extra: Optional[Mapping[str, Sequence[Any]]] = None,
+        args: DataArguments,
+        weights: Optional[Sequence[Any]] = None,
     ) -> "Chunk":
         """Checks texts and labels; what can't be used becomes a bad row.
 
@@ -160,57 +175,94 @@ class Chunk:
             place: The source, and the unit that `numbers` count.
             numbers: For each row, its number.
             texts: For each row, its text.
-            labels: For each row, its label.
+            labels: For each row its label, or the fields of `label_columns` or `label_probability_columns`.
             label_format: How the source writes its labels.
-            extra: For each row its weight, as `weights`, and the probabilities of its labels, as `label_probabilities`.
+            args: Tells what the labels are.
+            weights: For each row, its weight.
         """
-        rows = LabelledRows()
+        rows = LabelledRows(problem_type=args.problem_type or SINGLE_LABEL)
         kept: list[int] = []
-        names: list[str] = []
-        extra = extra or {}
-        parsed: dict[str, list[np.ndarray]] = {name: [] for name in extra}
-        for index, (number, text, value) in enumerate(zip(numbers, texts, labels)):
-            problem = "no text" if not isinstance(text, str) or not text.strip() else ""
-            found: dict[str, np.ndarray] = {}
-            for name, values in extra.items():
-                parsed_value = parse_numbers(values[index], must_sum=name == "label_probabilities")
-                if parsed_value is None:
-                    problem = problem or f"{EXTRA[name]} {shorten(values[index])} must be numbers of 0 or more"
-                else:
-                    found[name] = parsed_value
+        found: list[Label] = []
+        extra: dict[str, list[np.ndarray]] = {}
+        for number, text, value, weight in zip(numbers, texts, labels, repeat(1) if weights is None else weights):
+            numbers_of_row = {}
             try:
-                label = _spell_label(value)
-            except (TypeError, ValueError):  # a list or an object
-                label, problem = "", problem or f"label {shorten(value)} is not a name or a number"
-            if problem or label is None or (label == "-1" and label_format.class_names):
-                rows.bad_rows.append(BadRow(*place, number, problem or "no label"))
+                text = read_text(text, rows.problem_type)
+                if args.label_probability_columns:
+                    probabilities = numbers_of_row["label_probabilities"] = read_probabilities(value)
+                    label: Label = (args.label_names or [])[int(probabilities.argmax())]
+                else:
+                    label = _read_label(text, value, label_format, args)
+                if weights is not None:
+                    numbers_of_row["weights"] = read_weight(weight)
+            except ValueError as error:
+                rows.bad_rows.append(BadRow(*place, number, str(error)))
                 continue
+            for name, found_numbers in numbers_of_row.items():
+                extra.setdefault(name, []).append(found_numbers)
             rows.texts.append(text)
             kept.append(number)
-            names.append(label)
-            for name in parsed:
-                parsed[name].append(found[name])
-        for name, kept_values in parsed.items():
-            setattr(rows, name, np.array(kept_values, dtype=np.float32) if kept_values else None)
-        return cls(place, rows, kept, names, label_format)
+            found.append(label)
+        for name, values in extra.items():
+            setattr(rows, name, np.array(values, dtype=np.float32))
+        return cls(place, rows, kept, found, label_format)
+
+    def add_to(self, counts: LabelCounts) -> None:
+        """Counts the labels of the rows."""
+        counts.column = next(iter(self.rows.label_names), counts.column)
+        counts.add(self.place[0], self.label_format, self.label_values())
+
+    def label_values(self) -> Iterable[str]:
+        """Returns the labels to count: of each row one or several, of a regression none."""
+        if self.rows.problem_type == SINGLE_LABEL:
+            return self.labels  # type: ignore[return-value]
+        return () if self.rows.problem_type == REGRESSION else chain.from_iterable(self.labels)  # type: ignore[arg-type]
 
     def encode(self, names: list[str]) -> LabelledRows:
         """Returns the rows with the ids of their labels among `names`, without neutral rows. Other labels are bad."""
         known = self.label_format.label_ids(names)
-        ids = {label: known.get(label_key(label), UNKNOWN) for label in set(self.labels)}
-        rows = replace(self.rows, labels=[ids[label] for label in self.labels], label_names=names)
-        if not {NEUTRAL, UNKNOWN}.intersection(ids.values()):
+        ids = {label: known.get(label_key(label), UNKNOWN) for label in set(self.label_values())}
+        labels = [map_label(label, ids.__getitem__, self.rows.problem_type) for label in self.labels]
+        rows = replace(self.rows, labels=labels, label_names=names)
+        if self.rows.problem_type == REGRESSION or not {NEUTRAL, UNKNOWN}.intersection(ids.values()):
             return rows
+        skipped = (UNKNOWN,) if self.rows.problem_type == SINGLE_LABEL else (UNKNOWN, NEUTRAL)
         bad_rows = list(self.rows.bad_rows)
         for number, label in zip(self.numbers, self.labels):
-            if ids[label] == UNKNOWN:
-                problem = f"label {shorten(label)} is not one of {list_names(list(known))}"
+            row_labels: Any = (label,) if self.rows.problem_type == SINGLE_LABEL else label
+            for unknown in [name for name in row_labels if ids[name] in skipped][:1]:
+                problem = f"label {shorten(unknown)} is not one of {list_names(list(known))}"
                 bad_rows.append(BadRow(*self.place, number, problem))
         neutral = rows.labels.count(NEUTRAL)
-        rows = rows.select(index for index, label in enumerate(rows.labels) if label >= 0)
+        rows = rows.select(
+            index
+            for index, label in enumerate(rows.labels)
+            if (label if self.rows.problem_type == SINGLE_LABEL else min(label, default=0)) >= 0
+        )
         rows.neutral = neutral
         rows.bad_rows = sorted(bad_rows, key=lambda bad_row: bad_row.number)
         return rows
+
+
+def map_label(label: Any, mapping: Callable[[Any], Any], problem_type: str) -> Any:
+    """Maps the label of a row, or each of its labels or tags; the numbers of a regression stay."""
+    if problem_type == SINGLE_LABEL:
+        return mapping(label)
+    return label if problem_type == REGRESSION else tuple(map(mapping, label))
+
+
+def _read_label(text: str, value: Any, label_format: LabelFormat, args: DataArguments) -> Label:
+    """Reads the label of a row.
+
+    Raises:
+        ValueError: It can't be used. The message says why.
+    """
+    if args.label_columns and args.problem_type == MULTI_LABEL:
+        value = read_indicators(value, args.label_columns)
+    label = read_label(value, args.problem_type or SINGLE_LABEL, args.label_separator or LABEL_SEPARATOR, text)
+    if label == "-1" and label_format.class_names:
+        raise ValueError("no label")
+    return label
 
 
 def load_rows(args: DataArguments) -> LabelledRows:
@@ -241,7 +293,7 @@ def load_splits(args: DataArguments) -> dict[str, LabelledRows]:
     names = resolve_label_names(args, counts, bad_rows)
     splits = {}
     for name, waiting in chunks.items():
-        rows = LabelledRows(label_names=names)
+        rows = LabelledRows(label_names=names, problem_type=args.problem_type or SINGLE_LABEL)
         waiting.reverse()
         while waiting:  # frees each chunk
             rows.extend(waiting.pop().encode(names))
@@ -266,6 +318,8 @@ def resolve_label_names(args: DataArguments, counts: LabelCounts, bad_rows: list
         BadRowsError: It is unclear what the labels mean, which bad rows may be the reason for.
         ValueError: It is unclear what the labels mean.
     """
+    if args.problem_type == REGRESSION:
+        return args.label_names or [counts.column]
     try:
         if not counts and args.label_names is None:
             raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
@@ -320,7 +374,7 @@ def source_files(args: DataArguments) -> Optional[list[str]]:
         FileNotFoundError: A pattern matches nothing.
     """
     if args.data_files is None:
-        return [str(SAMPLE_FILE)] if args.dataset_name == SAMPLE else None
+        return [str(SAMPLE_FILES[args.dataset_name])] if args.dataset_name in SAMPLE_FILES else None
     return expand_patterns(args.data_files)
 
 
@@ -358,10 +412,10 @@ def check_source(args: DataArguments) -> None:
             is_whole &= len(found) < 2
             chunks += found[:1]
     for chunk in chunks:
-        counts.add(chunk.place[0], chunk.label_format, chunk.labels)
+        chunk.add_to(counts)
     for file in expand_patterns(args.held_out_files or []):
         for batch in islice(read_batches(Path(file), lambda bad_row: None), 1):
-            find_text_column(file, batch.table.column_names, args.text_column)
+            find_text_column(file, batch.table.column_names, args.text_column, args.problem_type == TOKENS)
     if not is_whole and args.label_names is None:
         return
     names = resolve_label_names(args, counts, [bad_row for chunk in chunks for bad_row in chunk.rows.bad_rows])
@@ -395,7 +449,7 @@ def read_chunks(
 def _count(chunks: Iterator[Chunk], args: DataArguments, counts: Optional[LabelCounts]) -> Iterator[Chunk]:
     for chunk in chunks:
         if counts is not None:
-            counts.add(chunk.place[0], chunk.label_format, chunk.labels)
+            chunk.add_to(counts)
             if args.label_names is None:
                 counts.check_number()
         yield chunk
@@ -438,28 +492,27 @@ def _to_chunk(
     source: str, batch: Batch, args: DataArguments, is_sentiment140: bool, features: Mapping[str, Any] = {}
 ) -> Chunk:
     columns = batch.table.column_names
-    label_column = args.label_column
-    for name in args.label_probability_columns or []:
-        label_column = check_column(source, columns, name)
-    text_column, label_column = find_columns(source, columns, args.text_column, label_column)
-    class_names = getattr(features.get(label_column), "names", None)
+    named = [check_column(source, columns, name) for name in args.label_columns or args.label_probability_columns or []]
+    text_column, label_column = find_columns(
+        source, columns, args.text_column, named[0] if named else args.label_column, args.problem_type == TOKENS
+    )
+    feature = features.get(label_column)
+    class_names = getattr(getattr(feature, "feature", feature), "names", None)
     class_names = class_names or find_class_names(batch.table.schema, label_column)
     label_format = LabelFormat.from_columns(columns, label_column, class_names)
-    if is_sentiment140:
-        label_format = replace(label_format, is_sentiment140=True)
-    texts, labels = (column_values(source, batch.table, name) for name in (text_column, label_column))
-    extra: dict[str, Sequence[Any]] = {}
+    if is_sentiment140 or args.problem_type != SINGLE_LABEL:
+        label_format = replace(label_format, is_sentiment140=is_sentiment140)
+    texts = column_values(source, batch.table, text_column)
+    label_values: Iterable[Any] = column_values(source, batch.table, label_column)
+    if named:
+        label_values = zip(*(column_values(source, batch.table, name) for name in named))
+    weights: Optional[list[Any]] = None
     if args.weight_column is not None:
-        extra["weights"] = column_values(source, batch.table, check_column(source, columns, args.weight_column))
-    if args.label_probability_columns:
-        names = args.label_names or []
-        probabilities = [column_values(source, batch.table, name) for name in args.label_probability_columns]
-        raw = list(zip(*probabilities))
-        found = [parse_numbers(row, must_sum=True) for row in raw]
-        labels = [names[0] if row is None else names[int(row.argmax())] for row in found]
-        extra["label_probabilities"] = raw
-    chunk = Chunk.from_values((source, batch.unit), batch.numbers, texts, labels, label_format, extra)
+        weights = column_values(source, batch.table, check_column(source, columns, args.weight_column))
+    place = source, batch.unit
+    chunk = Chunk.from_values(place, batch.numbers, texts, label_values, label_format, args, weights)
     chunk.rows.columns = columns
+    chunk.rows.label_names = [label_column]
     return chunk
 
 
@@ -472,25 +525,13 @@ def check_column(source: str, columns: Sequence[str], name: str) -> str:
     return name
 
 
-def parse_numbers(value: Any, must_sum: bool = False) -> Optional[np.ndarray]:
-    """Returns a number or numbers as an array; None if one is missing, negative or not finite.
-
-    Args:
-        value: A number or several, or texts of these.
-        must_sum: Whether to divide the numbers by their sum; None if that is 0.
-    """
-    try:
-        numbers = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all()) or (must_sum and not numbers.any()):
-        return None
-    return numbers / numbers.sum() if must_sum else numbers
-
-
-def training_labels(rows: LabelledRows) -> Union[list[int], np.ndarray]:
-    """Returns what a model learns from the rows: the probabilities of the labels where there are any, else the ids."""
-    return rows.labels if rows.label_probabilities is None else rows.label_probabilities
+def training_labels(rows: LabelledRows, scale: Optional[TargetScale] = None) -> np.ndarray:
+    """Returns what a model learns from the rows: the probabilities of the labels where there are any, else what
+    `to_array` returns, for a regression on the scale of the training."""
+    if rows.label_probabilities is not None:
+        return rows.label_probabilities
+    labels = to_array(rows.labels, rows.problem_type, len(rows.label_names))
+    return labels if scale is None else scale.standardize(labels)
 
 
 def training_weights(rows: LabelledRows, class_weights: Optional[Sequence[float]]) -> Optional[np.ndarray]:
@@ -498,18 +539,27 @@ def training_weights(rows: LabelledRows, class_weights: Optional[Sequence[float]
 
     Args:
         rows: The rows, with or without weights of their own.
-        class_weights: What the weights of each label's rows are multiplied by; None where all weigh the same.
+        class_weights: What the weights of each label's rows are multiplied by, which is the same for all labels where
+            rows don't have one label each; None where all rows weigh the same.
     """
     if class_weights is None:
         return None
-    weights = np.asarray(class_weights)[rows.labels]
+    ids = rows.labels if rows.problem_type == SINGLE_LABEL else np.zeros(len(rows), np.int64)
+    weights = np.asarray(class_weights)[ids]
     return (weights if rows.weights is None else weights * rows.weights).astype(np.float32)
 
 
+def targets_of(rows: LabelledRows) -> np.ndarray:
+    """Returns `(rows, num_labels)` float64 targets of a regression."""
+    return np.array(rows.labels, np.float64).reshape(len(rows), len(rows.label_names))
+
+
 def count_weights(rows: LabelledRows, counts: Counter[int], weights: Counter[int]) -> None:
-    """Adds the number of rows of each label id to `counts`, and the sum of their weights to `weights`."""
-    counts.update(rows.labels)
-    for label, weight in zip(rows.labels, [1.0] * len(rows) if rows.weights is None else rows.weights.tolist()):
+    """Adds the number of rows of each label id to `counts`, and the sum of their weights to `weights`. Where rows don't
+    have one label each, all count for the first."""
+    ids = rows.labels if rows.problem_type == SINGLE_LABEL else [0] * len(rows)
+    counts.update(ids)
+    for label, weight in zip(ids, [1.0] * len(rows) if rows.weights is None else rows.weights.tolist()):
         weights[label] += weight
 
 

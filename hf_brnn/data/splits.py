@@ -11,6 +11,7 @@ import numpy as np
 from .arguments import DataArguments
 from .columns import find_text_column
 from .files import BadRow, BadRowsError, column_values, read_batches
+from .problem_type import TOKENS
 from .rows import LabelledRows, expand_patterns
 from .text import text_key
 
@@ -84,8 +85,13 @@ def read_held_out_keys(args: DataArguments) -> set[str]:
     bad_rows: list[BadRow] = []
     for file in expand_patterns(args.held_out_files or []):
         for batch in read_batches(Path(file), bad_rows.append):
-            text_column = find_text_column(file, batch.table.column_names, args.text_column)
-            keys |= {text_key(text) for text in column_values(file, batch.table, text_column) if isinstance(text, str)}
+            is_tokens = args.problem_type == TOKENS
+            text_column = find_text_column(file, batch.table.column_names, args.text_column, is_tokens)
+            for text in column_values(file, batch.table, text_column):
+                if isinstance(text, list) and is_tokens:
+                    text = " ".join(map(str, text))
+                if isinstance(text, str):
+                    keys.add(text_key(text))
     if bad_rows and not args.skip_bad_rows:
         raise BadRowsError(bad_rows)
     return keys

@@ -12,9 +12,10 @@ from typing import Optional
 import numpy as np
 
 from .arguments import DataArguments
-from .dataset import LengthBatchSampler, tokenize
+from .dataset import LengthBatchSampler, tokenize, tokenize_words
 from .files import BadRow
 from .labels import LabelCounts
+from .problem_type import REGRESSION, SINGLE_LABEL, TOKENS
 from .rows import (
     LabelledRows,
     count_weights,
@@ -24,11 +25,13 @@ from .rows import (
     resolve_label_names,
     source_files,
     split_files,
+    targets_of,
     training_labels,
     training_texts,
     training_weights,
 )
 from .splits import read_held_out_keys
+from .targets import TargetMoments, TargetScale, count_labels
 from .text import text_key
 
 EVAL_SPLITS = ("validation", "test")
@@ -45,6 +48,7 @@ class SplitThresholds:
         validation_limit: Else it is for validation if its hash is below this limit.
         train_rows: For each process, its number of training rows.
         class_weights: For each label, what the weights of its rows are multiplied by; None where all weigh the same.
+        target_scale: The scale of the targets of a regression.
     """
 
     label_names: list[str]
@@ -52,6 +56,7 @@ class SplitThresholds:
     validation_limit: float
     train_rows: list[int] = field(default_factory=list)
     class_weights: Optional[list[float]] = None
+    target_scale: Optional[TargetScale] = None
 
     @classmethod
     def from_args(cls, args: DataArguments) -> "SplitThresholds":
@@ -79,20 +84,24 @@ class SplitThresholds:
     @classmethod
     def load(cls, path: Path) -> "SplitThresholds":
         """Reads what `save` writes."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        scale = values.pop("target_scale")
+        return cls(**values, target_scale=None if scale is None else TargetScale(**scale))
 
 
 def _count_labels(args: DataArguments, files: dict[str, Optional[list[str]]]) -> tuple[list[str], int]:
     """Returns the names of the labels and the number of rows to split."""
     counts, train_counts = LabelCounts(), LabelCounts()
     bad_rows: list[BadRow] = []
+    rows = 0
     for split in files:
         for chunk in read_chunks(args, files[split], counts):
             bad_rows += chunk.rows.bad_rows
             if split == "train":
-                train_counts.add("", chunk.label_format, chunk.labels)
+                chunk.add_to(train_counts)
+                rows += len(chunk.labels)
     names = resolve_label_names(args, counts, bad_rows)
-    return names, train_counts.count_rows(names)
+    return names, train_counts.count_rows(names) if args.problem_type == SINGLE_LABEL else rows
 
 
 class StreamSplits:
@@ -163,6 +172,7 @@ class SourceScan:
         labels: Number of rows of each label id.
         train_labels: Number of training rows of each label id.
         train_weights: Sum of the weights of the training rows of each label id.
+        targets: Mean and variance of the targets of a regression, over the training rows.
     """
 
     train_rows: np.ndarray
@@ -171,6 +181,7 @@ class SourceScan:
     labels: Counter[int] = field(default_factory=Counter)
     train_labels: Counter[int] = field(default_factory=Counter)
     train_weights: Counter[int] = field(default_factory=Counter)
+    targets: TargetMoments = field(default_factory=TargetMoments)
 
     @property
     def sizes(self) -> Counter[str]:
@@ -197,12 +208,14 @@ def scan_source(args: DataArguments, splits: StreamSplits, scan: SourceScan) -> 
         for name in EVAL_SPLITS:
             scan.eval_splits[name].extend(chunk.select(by_split[name]))
         scan.train_rows += np.bincount(owners[train], minlength=processes)
-        scan.labels.update(chunk.labels)
+        scan.labels.update(count_labels(chunk.labels, chunk.problem_type))
         scan.rows.extend(
             chunk if not scan.rows else replace(chunk.select([]), bad_rows=chunk.bad_rows, neutral=chunk.neutral)
         )
         training = chunk.select(train)
         count_weights(training, scan.train_labels, scan.train_weights)
+        if args.problem_type == REGRESSION:
+            scan.targets.add(targets_of(training))
         yield from training_texts(training, args)
     report_skipped(scan.rows, args)
     if not scan.train_rows.all():
@@ -225,6 +238,7 @@ class StreamedTexts:
         splits: Assigns rows to splits.
         encode: Returns the ids of texts, as `tokenize` takes it.
         pad_token_id: Id of the padding token.
+        unk_token_id: Id of the token for unknown words.
         process_index: Index of this process.
         batch_size: Number of rows per batch and process.
         seed: Seed of the order.
@@ -236,6 +250,7 @@ class StreamedTexts:
         splits: StreamSplits,
         encode: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
         pad_token_id: int,
+        unk_token_id: int,
         process_index: int,
         batch_size: int,
         seed: int,
@@ -244,6 +259,7 @@ class StreamedTexts:
         self.splits = splits
         self.encode = encode
         self.pad_token_id = pad_token_id
+        self.unk_token_id = unk_token_id
         self.process_index = process_index
         self.processes = len(splits.thresholds.train_rows)
         self.batch_size = batch_size
@@ -278,13 +294,14 @@ class StreamedTexts:
         for _ in range(number - self._place[1]):
             self._block = next(self._blocks)
         self._place = (epoch, number)
-        tokenized = tokenize(
-            training_texts(self._block, self.args),
-            self.encode,
-            self.pad_token_id,
-            training_labels(self._block),
-            weights=training_weights(self._block, self.splits.thresholds.class_weights),
-        )
+        thresholds = self.splits.thresholds
+        texts = training_texts(self._block, self.args)
+        labels = training_labels(self._block, thresholds.target_scale)
+        weights = training_weights(self._block, thresholds.class_weights)
+        if self.args.problem_type == TOKENS:
+            tokenized = tokenize_words(texts, self.encode, self.pad_token_id, self.unk_token_id, labels, weights)
+        else:
+            tokenized = tokenize(texts, self.encode, self.pad_token_id, labels, weights=weights)
         self._tokenized = tokenized.cut(self.args.max_length)
         sampler = LengthBatchSampler(self._tokenized.lengths, self.batch_size, self.seed + number)
         sampler.set_epoch(epoch)
@@ -292,7 +309,10 @@ class StreamedTexts:
         self._order = np.array(order + [-1] * (self.buffer_size - len(order) if self.processes > 1 else 0))
 
     def _read_blocks(self, epoch: int) -> Iterator[LabelledRows]:
-        waiting = LabelledRows()
+        nothing = LabelledRows(
+            label_names=self.splits.thresholds.label_names, problem_type=self.args.problem_type or SINGLE_LABEL
+        )
+        waiting = nothing.select([])
         for chunk in self._read_chunks(epoch):
             waiting.extend(chunk)
             while len(waiting) >= self.buffer_size:
@@ -300,7 +320,7 @@ class StreamedTexts:
                 waiting = waiting.select(range(self.buffer_size, len(waiting)))
         while True:  # other processes may have one block more
             yield waiting
-            waiting = LabelledRows()
+            waiting = nothing.select([])
 
     def _read_chunks(self, epoch: int) -> Iterator[LabelledRows]:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(source_files(self.args) or []))

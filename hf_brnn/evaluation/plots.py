@@ -5,27 +5,69 @@ from typing import Any
 
 import numpy as np
 
+from ..data.problem_type import MULTI_LABEL, REGRESSION
 from .metrics import CALIBRATION_BINS, expected_calibration_error
+from .report import EvalResult
 from .risk_coverage import RiskCoverage
 
 
+def plot_result(result: EvalResult, folder: Path) -> None:
+    """Plots how far scores can be trusted: `reliability.png`, or for a regression `predictions.png`."""
+    if result.problem_type == REGRESSION:
+        plot_predictions(result.labels, result.scores, result.label_names, folder / "predictions.png")
+        return
+    labels, probabilities = result.labels, result.scores
+    if result.problem_type == MULTI_LABEL:  # each label is a decision of its own
+        labels, probabilities = labels.ravel().astype(int), probabilities.ravel()
+        probabilities = np.stack([1 - probabilities, probabilities], axis=1)
+    plot_reliability(labels, probabilities, folder / "reliability.png")
+
+
+def plot_predictions(targets: np.ndarray, predicted: np.ndarray, names: list[str], path: Path) -> None:
+    """Plots the predictions of a regression against its targets.
+
+    Args:
+        targets: `(rows, num_labels)`.
+        predicted: `(rows, num_labels)`.
+        names: The names of the targets.
+        path: The png file to write.
+    """
+    plt = _pyplot()
+    figure, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 5), layout="constrained", squeeze=False)
+    for axis, name, true, found in zip(axes[0], names, targets.T, predicted.T):
+        ends = [min(true.min(), found.min()), max(true.max(), found.max())]
+        axis.plot(ends, ends, linestyle="--", color="grey", label="perfect prediction")
+        axis.scatter(true, found, s=8, alpha=min(1, 30 / len(true) ** 0.5 / 3), linewidths=0)
+        axis.set_xlabel(f"true {_plain(name)}")
+        axis.set_ylabel(f"predicted {_plain(name)}")
+        axis.grid(alpha=0.3)
+        axis.legend(loc="upper left")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
 def plot_curves(history: list[dict[str, float]], path: Path, evaluated: str) -> None:
-    """Plots loss and accuracy by epoch, of the training split and of the split `evaluated`."""
+    """Plots by epoch the loss and the accuracy of the training split and of the split `evaluated`; for a regression,
+    the mean absolute error instead of the accuracy."""
     from matplotlib.ticker import MaxNLocator
 
     plt = _pyplot()
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for axis, name in zip(axes, ("loss", "accuracy")):
+    is_regression = any("eval_mae" in entry for entry in history)
+    titles = {"loss": "loss", "accuracy": "accuracy", "mae": "mean absolute error"}
+    for axis, name in zip(axes, ("loss", "mae" if is_regression else "accuracy")):
         for key, label in ((name, "train"), (f"eval_{name}", evaluated)):
             points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
             if points:
                 axis.plot(*zip(*points), marker="o", markersize=4, label=label)
         axis.set_xlabel("epoch")
-        axis.set_ylabel("cross entropy" if name == "loss" else "accuracy")
-        axis.set_title(name.capitalize())
+        squared_error = "squared error, standardized" if is_regression else "cross entropy"
+        axis.set_ylabel(squared_error if name == "loss" else titles[name])
+        axis.set_title(titles[name].capitalize())
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-        axis.legend()
+        if axis.lines:
+            axis.legend()
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -42,7 +84,7 @@ def plot_confusion_matrix(labels: np.ndarray, predicted: np.ndarray, names: list
     from sklearn.metrics import ConfusionMatrixDisplay
 
     plt = _pyplot()
-    names = [name.replace("$", r"\$") for name in names]  # matplotlib reads what is between two as a formula
+    names = [_plain(name) for name in names]
     figure, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
     ConfusionMatrixDisplay.from_predictions(
         labels,
@@ -108,6 +150,11 @@ def plot_risk_coverage(curve: RiskCoverage, path: Path) -> None:
     axis.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def _plain(name: str) -> str:
+    """Returns a name as it is: matplotlib reads what is between two dollar signs as a formula."""
+    return name.replace("$", r"\$")
 
 
 def _pyplot() -> Any:

@@ -5,7 +5,10 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .metrics import classification_metrics
+from ..data.dataset import NO_LABEL
+from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
+from .activation import activate
+from .metrics import classification_metrics, multi_label_metrics, regression_metrics, tag_scores, token_metrics
 from .thresholds import choose_labels
 
 # A class with a lower recall is missed more often than found.
@@ -16,91 +19,155 @@ class EvalResult(NamedTuple):
     """What a model predicts for a split, and how well.
 
     Attributes:
-        labels: `(rows,)` class ids.
-        probabilities: `(rows, num_labels)`.
-        metrics: `rows`, `loss` (cross-entropy) and the metrics of `classification_metrics`.
+        labels: `(rows,)` class ids; `(rows, num_labels)` labels of 0 and 1, or targets; or `(words,)` ids of tags.
+        scores: `(rows, num_labels)` or `(words, num_labels)` probabilities, or the predicted numbers of a regression.
+        metrics: `rows`, `loss` and the metrics of the kind of problem.
+        label_names: Names of the labels.
+        problem_type: The kind of problem.
         thresholds: `(num_labels,)` the thresholds that choose labels; None without any.
+        lengths: For token classification, `(rows,)` number of words of each text.
     """
 
     labels: np.ndarray
-    probabilities: np.ndarray
+    scores: np.ndarray
     metrics: dict[str, float]
+    label_names: list[str]
+    problem_type: str = SINGLE_LABEL
     thresholds: Optional[np.ndarray] = None
+    lengths: Optional[np.ndarray] = None
 
     @property
     def predicted(self) -> np.ndarray:
-        """`(rows,)` class ids that are predicted."""
-        return choose_labels(self.probabilities, self.thresholds)
+        """What is predicted, in the form of `labels`."""
+        return choose_labels(self.scores, self.thresholds, self.problem_type)
 
-    def class_report(self, label_names: list[str]) -> "ClassReport":
-        """Returns precision, recall and F1 of each class, and the confusion matrix."""
-        return ClassReport.from_predictions(self.labels, self.predicted, label_names)
+    def class_report(self) -> Optional["ClassReport"]:
+        """Returns precision, recall and F1 of each class, for a single-label problem with the confusion matrix; None
+        for a regression."""
+        if self.problem_type == REGRESSION:
+            return None
+        if self.problem_type == SINGLE_LABEL:
+            return ClassReport.from_predictions(self.labels, self.predicted, self.label_names)
+        if self.problem_type == MULTI_LABEL:
+            from sklearn.metrics import precision_recall_fscore_support
+
+            found = precision_recall_fscore_support(self.labels > 0.5, self.predicted, zero_division=0.0)
+            return ClassReport(self.label_names, *found)
+        assert self.lengths is not None
+        return ClassReport(*tag_scores(self.labels, self.predicted, self.lengths, self.label_names))
 
 
-def evaluate(logits: np.ndarray, labels: np.ndarray, thresholds: Optional[np.ndarray] = None) -> EvalResult:
-    """Evaluates `(rows, num_labels)` logits against `(rows,)` class ids."""
-    probabilities = softmax(logits)
-    predicted = choose_labels(probabilities, thresholds)
-    metrics = {"rows": len(labels), "loss": cross_entropy(logits, labels)}
-    metrics |= classification_metrics(probabilities, labels, predicted)
-    return EvalResult(labels, probabilities, metrics, thresholds)
+def evaluate(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    label_names: list[str],
+    problem_type: str = SINGLE_LABEL,
+    thresholds: Optional[np.ndarray] = None,
+) -> EvalResult:
+    """Evaluates logits against labels.
+
+    Args:
+        logits: `(rows, num_labels)`; for token classification `(rows, sequence_length, num_labels)`.
+        labels: `(rows,)` class ids; `(rows, num_labels)` labels of 0 and 1, or targets; or `(rows, sequence_length)`
+            ids of tags, -100 where there is none.
+        label_names: Names of the labels.
+        problem_type: The kind of problem.
+        thresholds: `(num_labels,)` the thresholds that choose labels.
+    """
+    lengths = None
+    rows = len(labels)
+    if problem_type == TOKENS:
+        is_word = labels != NO_LABEL
+        lengths, logits, labels = is_word.sum(axis=1), logits[is_word], labels[is_word]
+    result = evaluate_scores(activate(logits, problem_type), labels, label_names, problem_type, thresholds, lengths)
+    loss = mean_loss(logits, labels, problem_type)
+    return result._replace(metrics={"rows": rows, "loss": loss, **result.metrics})
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns `(rows, num_labels)` float32 probabilities."""
+def evaluate_scores(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    label_names: list[str],
+    problem_type: str = SINGLE_LABEL,
+    thresholds: Optional[np.ndarray] = None,
+    lengths: Optional[np.ndarray] = None,
+) -> EvalResult:
+    """Evaluates scores against labels. The arguments are the attributes of `EvalResult`."""
+    predicted = choose_labels(scores, thresholds, problem_type)
+    if problem_type == REGRESSION:
+        metrics = regression_metrics(scores, labels)
+    elif problem_type == MULTI_LABEL:
+        metrics = multi_label_metrics(scores, labels, predicted)
+    elif lengths is not None:
+        metrics = token_metrics(scores, labels, predicted, lengths, label_names)
+    else:
+        metrics = classification_metrics(scores, labels, predicted)
+    return EvalResult(labels, scores, metrics, label_names, problem_type, thresholds, lengths)
+
+
+def mean_loss(logits: np.ndarray, labels: np.ndarray, problem_type: str = SINGLE_LABEL) -> float:
+    """Returns the mean cross-entropy of `(rows, num_labels)` logits, for a multi-label problem the binary one, for a
+    regression the mean squared error. Labels have the form of those in `EvalResult`."""
     import torch
 
-    return torch.from_numpy(logits).float().softmax(dim=-1).numpy()
-
-
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean cross-entropy of `(rows, num_labels)` logits and `(rows,)` class ids."""
-    import torch
-
-    return torch.nn.functional.cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels)).item()
+    functions = torch.nn.functional
+    outputs, targets = torch.from_numpy(logits).float(), torch.from_numpy(labels)
+    if problem_type == REGRESSION:
+        return functions.mse_loss(outputs, targets).item()
+    if problem_type == MULTI_LABEL:
+        return functions.binary_cross_entropy_with_logits(outputs, targets).item()
+    return functions.cross_entropy(outputs, targets).item()
 
 
 @dataclass(frozen=True)
 class ClassReport:
-    """The quality of each class.
+    """The quality of each class: of each label, tag or kind of entity.
 
     A class that is never predicted has precision 0; one without rows has recall 0.
 
     Attributes:
-        label_names: The names of the classes.
-        counts: `(num_labels, num_labels)`: rows of the true class (first axis) by the predicted class (second axis).
+        names: The names of the classes.
+        precision: `(num_classes,)`.
+        recall: `(num_classes,)`.
+        f1: `(num_classes,)`.
+        support: `(num_classes,)` number of rows of each class; of words or entities for token classification.
+        counts: `(num_classes, num_classes)`: rows of the true class (first axis) by the predicted class (second axis);
+            None where a row may have several classes.
     """
 
-    label_names: list[str]
-    counts: np.ndarray
+    names: list[str]
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+    counts: Optional[np.ndarray] = None
 
     @classmethod
     def from_predictions(cls, labels: np.ndarray, predicted: np.ndarray, label_names: list[str]) -> "ClassReport":
-        """Counts `(rows,)` predicted class ids by their true class ids."""
+        """Makes it of the `(rows,)` class ids of a single-label problem, true and predicted."""
         size = len(label_names)
-        counts = np.bincount(np.asarray(labels) * size + predicted, minlength=size * size)
-        return cls(list(label_names), counts.reshape(size, size))
+        counts = np.bincount(np.asarray(labels) * size + predicted, minlength=size * size).reshape(size, size)
+        correct, found, support = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
+        return cls(
+            list(label_names),
+            correct / np.maximum(found, 1),
+            correct / np.maximum(support, 1),
+            2 * correct / np.maximum(found + support, 1),
+            support,
+            counts,
+        )
 
     @property
-    def support(self) -> np.ndarray:
-        """`(num_labels,)` number of rows of each class."""
-        return self.counts.sum(axis=1)
-
-    @property
-    def confusion_matrix(self) -> np.ndarray:
-        """`(num_labels, num_labels)`: for each true class, the share of its rows by predicted class. Each row that has
-        support sums to 1."""
-        return self.counts / np.maximum(self.support, 1)[:, None]
+    def confusion_matrix(self) -> Optional[np.ndarray]:
+        """`(num_classes, num_classes)`: for each true class, the share of its rows by predicted class. Each row that
+        has support sums to 1."""
+        return None if self.counts is None else self.counts / np.maximum(self.support, 1)[:, None]
 
     def per_class(self) -> dict[str, dict[str, float]]:
         """Returns `precision`, `recall`, `f1` and `support` by class name."""
-        correct = self.counts.diagonal()
-        predicted = self.counts.sum(axis=0)
-        precision = correct / np.maximum(predicted, 1)
-        recall = correct / np.maximum(self.support, 1)
-        f1 = 2 * correct / np.maximum(predicted + self.support, 1)
-        columns = zip(self.label_names, precision.tolist(), recall.tolist(), f1.tolist(), self.support.tolist())
-        return {name: {"precision": p, "recall": r, "f1": f, "support": n} for name, p, r, f, n in columns}
+        columns = (self.precision, self.recall, self.f1, self.support)
+        rows = zip(self.names, *(column.tolist() for column in columns))
+        return {name: {"precision": p, "recall": r, "f1": f, "support": n} for name, p, r, f, n in rows}
 
     def low_recalls(self) -> dict[str, float]:
         """Returns the recall of each class that has rows and a recall below one half, by name."""
@@ -111,23 +178,20 @@ class ClassReport:
         }
 
     def to_text(self) -> str:
-        """Returns both as aligned tables of plain text."""
+        """Returns them as aligned tables of plain text."""
         rows = [
             [name, *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}"]
             for name, row in self.per_class().items()
         ]
-        shares = [
-            [name, *(f"{share:.3f}" for share in row)]
-            for name, row in zip(self.label_names, self.confusion_matrix.tolist())
-        ]
-        return "\n".join(
-            [
-                align_columns([["class", "precision", "recall", "F1", "rows"], *rows]),
-                "",
-                "Share of each true class (line) by predicted class (column):",
-                align_columns([["", *self.label_names], *shares]),
+        tables = [align_columns([["class", "precision", "recall", "F1", "rows"], *rows])]
+        if self.confusion_matrix is not None:
+            shares = [
+                [name, *(f"{share:.3f}" for share in row)]
+                for name, row in zip(self.names, self.confusion_matrix.tolist())
             ]
-        )
+            tables += ["", "Share of each true class (line) by predicted class (column):"]
+            tables.append(align_columns([["", *self.names], *shares]))
+        return "\n".join(tables)
 
 
 def align_columns(rows: list[list[str]]) -> str:

@@ -2,7 +2,8 @@
 
 A model with one label a text chooses the label whose probability, divided by its threshold, is the largest. Without
 thresholds, that is the most probable label. With two labels, the thresholds are 1 - t and t, and the second label is
-chosen where its probability is above t.
+chosen where its probability is above t. A multi-label model chooses each label whose probability is above its
+threshold, by default 0.5.
 
 `tune_thresholds` finds thresholds on the validation split, after calibration. With two labels, the target `f1` is the
 mean F1 of both, and `precision=P` finds the most rows of the second label at a precision of P or more. With more
@@ -14,11 +15,20 @@ from typing import Any, Optional
 
 import numpy as np
 
+from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
 DEFAULT_THRESHOLD = 0.5
 
 
-def choose_labels(probabilities: np.ndarray, thresholds: Optional[np.ndarray] = None) -> np.ndarray:
-    """Returns `(rows,)` ids of the labels that `(rows, num_labels)` probabilities choose."""
+def choose_labels(
+    probabilities: np.ndarray, thresholds: Optional[np.ndarray] = None, problem_type: str = SINGLE_LABEL
+) -> np.ndarray:
+    """Returns `(rows,)` ids of the labels that `(rows, num_labels)` probabilities choose; for a multi-label problem
+    `(rows, num_labels)` bool; for a regression, the numbers as they are."""
+    if problem_type == REGRESSION:
+        return probabilities
+    if problem_type == MULTI_LABEL:
+        return probabilities > (DEFAULT_THRESHOLD if thresholds is None else thresholds)
     scaled = probabilities if thresholds is None else probabilities / thresholds
     return scaled.argmax(axis=1)
 

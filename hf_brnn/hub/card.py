@@ -11,9 +11,10 @@ from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
 
 from ..about import PRETRAINED_FOLDER
-from ..data.arguments import HUB_DATASET, SAMPLE
+from ..data.arguments import HUB_DATASET, SAMPLE, SAMPLE_FILES
 from ..data.augmentation import OTHER_LABEL_SHARE
-from .layout import CARD, DEFAULT_LABELS, METRICS, TRAINING_CONFIG
+from ..data.problem_type import DEFAULT_LABELS, MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, read_problem_type
+from .layout import CARD, METRICS, TRAINING_CONFIG
 from .weights import weight_shapes
 
 WIDGET_TEXTS = ("I do not recommend this product", "so happy with it, works great", "the train was late again, ugh")
@@ -25,11 +26,16 @@ SPLITS = ("validation", "test")
 METRIC_TITLES = {
     "loss": "loss",
     "accuracy": "accuracy",
+    "micro_f1": "micro F1",
     "macro_f1": "macro F1",
+    "sample_f1": "sample F1",
     "macro_precision": "macro precision",
     "macro_recall": "macro recall",
     "roc_auc": "ROC AUC",
     "calibration_error": "calibration error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "spearman": "Spearman correlation",
 }
 # In the metadata: the types of the Hub, with their titles.
 CARD_METRICS = {
@@ -38,6 +44,15 @@ CARD_METRICS = {
     "macro_precision": ("precision", "Macro precision"),
     "macro_recall": ("recall", "Macro recall"),
     "roc_auc": ("roc_auc", "ROC AUC"),
+    "mae": ("mae", "Mean absolute error"),
+    "spearman": ("spearmanr", "Spearman correlation"),
+}
+# What a classifier returns: by predict, and when it is called.
+RETURNED = {
+    SINGLE_LABEL: ("label names", "probabilities, (texts, labels)"),
+    MULTI_LABEL: ("a list of label names each", "probabilities, (texts, labels)"),
+    REGRESSION: ("numbers", "numbers, (texts, targets)"),
+    TOKENS: ("a list of tags each", "a list of probabilities, (words, tags) each"),
 }
 # What people set in the metadata by hand; a rebuilt card keeps it.
 KEPT_METADATA = ("language", "license", "datasets", "widget")
@@ -61,6 +76,8 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
     splits = {split: metrics[split] for split in SPLITS if split in metrics}
     reported = [*splits][-1] if splits else ""
     old = ModelCard.load(directory / CARD) if (directory / CARD).is_file() else None
+    titles = {key: title for key, title in METRIC_TITLES.items() if any(key in values for values in splits.values())}
+    problem_type = read_problem_type(config)
     data = _metadata(name, config, run, splits.get(reported, {}), reported)
     if old is not None:
         for key in KEPT_METADATA:
@@ -83,10 +100,17 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         is_sentiment140=HUB_DATASET in (data.datasets or []),
         ships=name == PRETRAINED_FOLDER.name,
         results=[
-            [split, f"{values['rows']:,}", *(_format(values.get(metric)) for metric in METRIC_TITLES)]
+            [split, f"{values['rows']:,}", *(_format(values.get(metric)) for metric in titles)]
             for split, values in splits.items()
         ],
-        metric_titles=[*METRIC_TITLES.values()],
+        metric_titles=[*titles.values()],
+        problem_type=problem_type,
+        predicted=RETURNED[problem_type][0],
+        scored=RETURNED[problem_type][1],
+        task=data.pipeline_tag,
+        auto_class="AutoModelForTokenClassification"
+        if problem_type == TOKENS
+        else "AutoModelForSequenceClassification",
         missing_results=f"{METRICS} has none." if metrics else f"the directory has no {METRICS}.",
         reported=reported,
         per_class=_class_rows(metrics, reported),
@@ -103,6 +127,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         has_validation="validation" in splits,
         has_curves=(directory / "curves.png").is_file(),
         has_reliability=(directory / "reliability.png").is_file(),
+        has_predictions=(directory / "predictions.png").is_file(),
         training=_describe_training(metrics),
         has_config=bool(run),
         emoticon_prob=run.get("emoticon_prob", run.get("emoticon_share")),
@@ -134,12 +159,14 @@ def _metadata(
 ) -> ModelCardData:
     dataset = run.get("dataset_name") if _uses_hub(run) else None
     is_public = _is_sample(run) or dataset == HUB_DATASET
+    is_of_tokens = read_problem_type(config) == TOKENS
     results = [
         CardResult(
-            task_type="text-classification",
-            task_name="Text classification",
+            task_type="token-classification" if is_of_tokens else "text-classification",
+            task_name="Token classification" if is_of_tokens else "Text classification",
             dataset_type=dataset or "text",
-            dataset_name=dataset or ", ".join(run.get("data_files") or [SAMPLE if _is_sample(run) else "texts"]),
+            dataset_name=dataset
+            or ", ".join(run.get("data_files") or [run["dataset_name"] if _is_sample(run) else "texts"]),
             dataset_split=f"{reported} ({metrics['rows']} rows)",
             metric_type=metric_type,
             metric_name=title,
@@ -156,22 +183,26 @@ def _metadata(
         language="en" if is_public else None,
         license="apache-2.0" if is_public else None,
         library_name="transformers",
-        pipeline_tag="text-classification",
+        pipeline_tag="token-classification" if is_of_tokens else "text-classification",
         tags=["brnn", "rnn", config.get("cell_type", "lstm")],
         datasets=[dataset] if dataset else None,
-        metrics=[metric_type for metric_type, _ in CARD_METRICS.values()],
+        metrics=[metric_type for metric, (metric_type, _) in CARD_METRICS.items() if not metrics or metric in metrics],
         model_name=name if results else None,
         eval_results=results or None,
-        widget=[{"text": text} for text in WIDGET_TEXTS] if is_public else None,
+        widget=[{"text": text} for text in WIDGET_TEXTS] if is_public and not _is_other_sample(run) else None,
     )
 
 
 def _is_sample(run: dict[str, Any]) -> bool:
-    return not run.get("data_files") and run.get("dataset_name") == SAMPLE
+    return not run.get("data_files") and run.get("dataset_name") in SAMPLE_FILES
+
+
+def _is_other_sample(run: dict[str, Any]) -> bool:
+    return _is_sample(run) and run.get("dataset_name") != SAMPLE
 
 
 def _uses_hub(run: dict[str, Any]) -> bool:
-    return not run.get("data_files") and run.get("dataset_name") not in (None, SAMPLE)
+    return not run.get("data_files") and run.get("dataset_name") not in (None, *SAMPLE_FILES)
 
 
 def _describe_source(data: ModelCardData, run: dict[str, Any]) -> str:

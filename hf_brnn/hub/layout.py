@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
+from ..data.problem_type import DEFAULT_LABELS, TOKENS, read_problem_type
 from .weights import INDEX, SHARD, WEIGHTS, weight_files, weight_shapes, weights_hash
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ FILE_NAMES = {
     "curves.png",
     "handler.py",
     "onnx",
+    "predictions.png",
     "reliability.png",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -44,9 +46,8 @@ CHECKPOINT = re.compile(r"checkpoint-\d+")
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 EMBEDDING = "brnn.embeddings.word_embeddings.weight"
 CLASSIFIER = "classifier.weight"
+TOKEN_CLASSIFIER = "token_classifier.weight"
 MODEL_TYPE = "brnn"
-# transformers leaves its default label names out of config.json.
-DEFAULT_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
 # The key under which a graph stores the hash of the model.safetensors that it was exported from.
 WEIGHTS_HASH_KEY = "weights_sha256"
 
@@ -89,12 +90,13 @@ def check_model_directory(directory: Path) -> None:
         )
     words = number_of_words(directory / "tokenizer.json")
     shapes = weight_shapes(directory)
-    if missing := {EMBEDDING, CLASSIFIER} - shapes.keys():
+    classifier = TOKEN_CLASSIFIER if read_problem_type(config) == TOKENS else CLASSIFIER
+    if missing := {EMBEDDING, classifier} - shapes.keys():
         raise ValueError(
-            f"{directory}: {WEIGHTS} holds no complete sequence classifier: it has no {', '.join(sorted(missing))}. "
+            f"{directory}: {WEIGHTS} holds no complete classifier: it has no {', '.join(sorted(missing))}. "
             "Copy the file again, or train again."
         )
-    embedding, outputs = shapes[EMBEDDING][0], shapes[CLASSIFIER][0]
+    embedding, outputs = shapes[EMBEDDING][0], shapes[classifier][0]
     if words > embedding:
         raise ValueError(
             f"{directory}: tokenizer.json has {words:,} words, but the embedding in {WEIGHTS} has {embedding:,} rows. "

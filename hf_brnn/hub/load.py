@@ -1,16 +1,16 @@
-"""Loading a sequence classifier in torch, with every weight accounted for."""
+"""Loading a classifier in torch, with every weight accounted for."""
 
 from pathlib import Path
 from typing import Optional, Union
 
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
 from transformers.utils import logging
 
-from ..model import auto  # noqa: F401  registers the Auto classes
-from ..model.modeling_brnn import BrnnForSequenceClassification
+from ..data.problem_type import TOKENS, read_problem_type
+from ..model.auto import BrnnClassifierModel
 
 
-def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnForSequenceClassification:
+def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnClassifierModel:
     """Loads the classifier of a model directory or of a model on the Hub, in evaluation mode.
 
     transformers alone initializes missing weights at random and goes on.
@@ -21,7 +21,10 @@ def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnF
     shows_bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # one bar for a dozen weights
     try:
-        loaded, found = AutoModelForSequenceClassification.from_pretrained(
+        config = AutoConfig.from_pretrained(model, revision=revision)
+        is_of_tokens = read_problem_type({"architectures": config.architectures}) == TOKENS
+        auto_class = AutoModelForTokenClassification if is_of_tokens else AutoModelForSequenceClassification
+        loaded, found = auto_class.from_pretrained(
             model, revision=revision, use_safetensors=True, output_loading_info=True
         )
     except RuntimeError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from transformers import PreTrainedTokenizerFast
 
-from ..evaluation.plots import plot_curves, plot_reliability
+from ..evaluation.plots import plot_curves, plot_result
 from ..evaluation.report import TrainingReport
 from ..model import auto  # noqa: F401  registered models save their code too
 from ..model.modeling_brnn import BrnnPreTrainedModel
@@ -92,21 +92,21 @@ def save_model_directory(
         plot_curves(report.history, part / "curves.png", report.evaluated)
         if report.reported in report.results:
             result = report.results[report.reported]
-            plot_reliability(result.labels, result.probabilities, part / "reliability.png")
-        write_json(_metrics_file(report, model), part / METRICS)
+            plot_result(result, part)
+        write_json(_metrics_file(report), part / METRICS)
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / TRAINING_CONFIG).write_text(config, encoding="utf-8")
         build_card(part, directory.resolve().name).save(part / CARD)
 
 
-def _metrics_file(report: TrainingReport, model: BrnnPreTrainedModel) -> dict[str, Any]:
+def _metrics_file(report: TrainingReport) -> dict[str, Any]:
     """Returns the content of metrics.json."""
-    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    reports = {split: result.class_report(names) for split, result in report.results.items()}
+    reports = {split: classes for split, result in report.results.items() if (classes := result.class_report())}
+    matrices = {split: classes.confusion_matrix for split, classes in reports.items()}
     return {
         **report.metrics,
         "per_class": {split: classes.per_class() for split, classes in reports.items()},
-        "confusion_matrix": {split: classes.confusion_matrix.tolist() for split, classes in reports.items()},
+        "confusion_matrix": {split: matrix.tolist() for split, matrix in matrices.items() if matrix is not None},
         "thresholds": report.thresholds,
         "temperature": report.temperature,
         "seconds": report.seconds,

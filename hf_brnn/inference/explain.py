@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
-from ..data.dataset import tokenize
 from ..data.known_words import known_word_shares
+from ..data.problem_type import SINGLE_LABEL, TOKENS
 
 if TYPE_CHECKING:
-    from .classifier import Classifier
+    from .base_classifier import Classifier
 
 # The characters with the Unicode property White_Space, as in JavaScript's \p{White_Space}. Python's \s has more.
 WHITE_SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
@@ -19,8 +19,9 @@ class Explanation(NamedTuple):
     """The probabilities of a text, and the effect of each of its words.
 
     Attributes:
-        label: Index of the label that the classifier chooses.
-        probabilities: `(num_labels,)` float32.
+        label: Index of the label that the classifier chooses, or of its most probable label where it may choose
+            several; 0 for a regression.
+        probabilities: `(num_labels,)` float32, or the predicted numbers of a regression.
         known_words: Share of the words that the tokenizer knows.
         parts: The text, cut into words with their effect and white space with None. Joined, the parts are the text.
     """
@@ -48,15 +49,18 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
         text: The text.
 
     Raises:
-        ValueError: The tokenizer has no unknown token.
+        ValueError: The tokenizer has no unknown token, or the classifier is one of tokens.
     """
+    if classifier.problem_type == TOKENS:
+        raise ValueError("explain is for models of whole texts, but this one gives each word a tag.")
     unknown = classifier.tokenizer.model.unk_token
     if classifier.tokenizer.token_to_id(unknown) is None:
         raise ValueError("The tokenizer has no unknown token, which is put in the place of a word. Train it with one.")
     parts = split_words(text)
-    tokenized = tokenize([text], classifier.encode, classifier.pad_token_id)
-    probabilities = classifier.probabilities(tokenized)
-    label = int(classifier.choose(probabilities)[0])
+    tokenized = classifier.tokenize([text])
+    probabilities = classifier.scores(tokenized)
+    is_single = classifier.problem_type == SINGLE_LABEL
+    label = int(classifier.choose(probabilities)[0]) if is_single else int(probabilities[0].argmax())
     probabilities = probabilities[0]
     explained: list[tuple[str, Optional[float]]] = []
     for index, (part, is_word) in enumerate(parts):

@@ -7,7 +7,7 @@ from ..hub.find import START_FILES, check_no_revision, find_config
 from ..hub.layout import QUANTIZED_GRAPH
 
 if TYPE_CHECKING:
-    from .classifier import Classifier
+    from .base_classifier import Classifier
 
 # What ONNX Runtime reads of a model directory.
 GRAPH_FILES = (*START_FILES, QUANTIZED_GRAPH)
@@ -25,7 +25,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
 
     Raises:
         OSError: There is no such directory or model, or a file is missing.
-        ValueError: The model is not for one label out of several, its files don't belong together, onnxruntime is not
+        ValueError: The files of the model don't belong together, onnxruntime is not
             installed, or `revision` is given with a directory.
     """
     directory = Path(model)

@@ -10,16 +10,19 @@ import onnxruntime
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from ..data.dataset import TokenizedDataset, tokenize
-from ..evaluation.thresholds import choose_labels, read_thresholds
-from ..hub.layout import DEFAULT_LABELS, GRAPH, QUANTIZED_GRAPH, check_graph, check_model_directory
+from ..data.dataset import TokenizedDataset
+from ..data.problem_type import DEFAULT_LABELS, TOKENS, read_problem_type
+from ..evaluation.activation import activate
+from ..evaluation.thresholds import read_thresholds
+from ..hub.layout import GRAPH, QUANTIZED_GRAPH, check_graph, check_model_directory
 from ..model.text_encoder import TextEncoder
+from .base_classifier import Classifier
 
 # The states of a batch this small fit into a core's own cache.
 BATCH_SIZE = 32
 
 
-class OnnxClassifier:
+class OnnxClassifier(Classifier):
     """Classifies texts with the ONNX graph of a model directory.
 
     Args:
@@ -33,8 +36,8 @@ class OnnxClassifier:
 
     Raises:
         FileNotFoundError: The directory has no such graph, or a file of it is missing.
-        ValueError: The model is not for one label out of several, the graph is damaged or was exported from other
-            weights, or `check_model_directory` refuses the directory.
+        ValueError: The graph is damaged or was exported from other weights, or `check_model_directory` refuses the
+            directory.
     """
 
     def __init__(
@@ -52,12 +55,7 @@ class OnnxClassifier:
         check_graph(graph, directory)
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         names: dict[str, str] = config.get("id2label", DEFAULT_LABELS)
-        problem_type = config.get("problem_type")
-        if problem_type not in (None, "single_label_classification") or len(names) < 2:
-            raise ValueError(
-                f"{directory}: its problem_type is {problem_type!r} with {len(names)} labels, expected "
-                "single_label_classification with two or more. Train a model with label names."
-            )
+        self.problem_type = read_problem_type(config)
         self.label_names = [names[str(index)] for index in range(len(names))]
         self.thresholds = read_thresholds(config, len(names))
         self.pad_token_id: int = config["pad_token_id"]
@@ -78,25 +76,19 @@ class OnnxClassifier:
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
         self.num_threads = num_threads or pa.cpu_count()
 
-    def __call__(self, texts: list[str]) -> np.ndarray:
-        """Returns `(len(texts), num_labels)` float32 probabilities in the order of `texts`."""
-        return self.probabilities(tokenize(texts, self.encode, self.pad_token_id))
-
-    def predict(self, texts: list[str]) -> list[str]:
-        """Returns the name of the label of each text: the most probable one, or the one that the thresholds of the
-        model choose."""
-        return [self.label_names[index] for index in self.choose(self(texts))]
-
-    def choose(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns `(rows,)` ids of the labels that `(rows, num_labels)` probabilities choose."""
-        return choose_labels(probabilities, self.thresholds)
-
-    def probabilities(self, tokenized: TokenizedDataset) -> np.ndarray:
-        """Returns `(len(tokenized), num_labels)` float32 probabilities in the order of the texts."""
-        probabilities = np.empty((len(tokenized), len(self.label_names)), dtype=np.float32)
+    def scores(self, tokenized: TokenizedDataset) -> np.ndarray:
+        """Returns the scores of texts in their order, as `Classifier.scores` describes."""
+        num_labels = len(self.label_names)
+        is_of_tokens = self.problem_type == TOKENS
+        scores = np.empty((tokenized.offsets[-1] if is_of_tokens else len(tokenized), num_labels), np.float32)
 
         def score(rows: np.ndarray) -> None:
-            probabilities[rows] = softmax(self.logits(tokenized, rows))
+            found = activate(self.logits(tokenized, rows), self.problem_type)
+            if is_of_tokens:
+                is_token = np.arange(found.shape[1]) < tokenized.lengths[rows, None]
+                scores[tokenized.places(rows)] = found[is_token]
+            else:
+                scores[rows] = found
 
         batches = list(tokenized.batches_by_length(self.batch_size))
         if len(batches) == 1:
@@ -104,13 +96,10 @@ class OnnxClassifier:
         else:
             with ThreadPoolExecutor(self.num_threads) as pool:
                 list(pool.map(score, batches))
-        return probabilities
+        return scores
 
     def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:
-        """Returns `(len(rows), num_labels)` logits of some of the texts."""
-        return self.session.run(["logits"], tokenized.batch(rows))[0]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+        """Returns `(len(rows), num_labels)` logits of some of the texts; for token classification
+        `(len(rows), sequence_length, num_labels)`."""
+        batch = tokenized.batch(rows)
+        return self.session.run(["logits"], {name: batch[name] for name in ("input_ids", "attention_mask")})[0]

@@ -94,7 +94,7 @@ class ShardScorer:
     def _score(self, shard: str, on_bad_row: OnBadRow) -> int:
         source, unfinished = self.source.file(shard), self.target.file(f"{shard}.{uuid.uuid4().hex}{UNFINISHED}")
         schema = read_metadata(self.source, shard).schema.to_arrow_schema()
-        for field in self.options.fields(self.classifier.label_names):
+        for field in self.options.fields(self.classifier):
             schema = schema.append(field)
         self.target.filesystem.create_dir(str(PurePosixPath(unfinished).parent), recursive=True)
         scored = 0
@@ -121,7 +121,9 @@ def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
-def count_rows(folder: Folder, shard: str, text_column: Optional[str], fields: list[pa.Field]) -> int:
+def count_rows(
+    folder: Folder, shard: str, text_column: Optional[str], fields: list[pa.Field], classifier: OnnxClassifier
+) -> int:
     """Returns the number of rows of a shard.
 
     Raises:
@@ -131,7 +133,7 @@ def count_rows(folder: Folder, shard: str, text_column: Optional[str], fields: l
     metadata = read_metadata(folder, shard)
     names = metadata.schema.to_arrow_schema().names
     check_names(f"{folder.file(shard)}: the schema", names)
-    check_columns(folder.file(shard), names, text_column, fields)
+    check_columns(folder.file(shard), names, text_column, fields, classifier)
     return metadata.num_rows
 
 
@@ -184,9 +186,9 @@ def score_folder(
     shards = source.names(".parquet")
     if not shards:
         raise FileNotFoundError(f"{input_folder}: no folder with .parquet files.")
-    label_names = OnnxClassifier(model, batch_size=batch_size).label_names
-    options.check_label_names(label_names)
-    fields = options.fields(label_names)
+    classifier = OnnxClassifier(model, batch_size=batch_size)
+    options.check(classifier)
+    fields = options.fields(classifier)
 
     target.filesystem.create_dir(target.path, recursive=True)
     delete_unfinished(target)
@@ -194,7 +196,7 @@ def score_folder(
     waiting = [shard for shard in shards if shard not in finished]
     logger.info("%d of %d shards are finished already: %s", len(shards) - len(waiting), len(shards), output_folder)
     with ThreadPoolExecutor() as pool:
-        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column, fields), waiting))
+        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column, fields, classifier), waiting))
     if not waiting:
         return 0, 0
 

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 import pyarrow as pa
 
 from ..data.columns import find_text_column
-from ..data.dataset import tokenize
 from ..data.files import BadRow, Batch, OnBadRow, column_values, read_batches, take_rows
 from ..data.known_words import known_word_shares
+from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
+from ..data.targets import write_label
 from ..data.text import shorten
 from ..data.writers import table_writer
+from .base_classifier import split_words
 
 if TYPE_CHECKING:
-    from .classifier import Classifier
+    from .base_classifier import Classifier
 
 # The label of a text whose score is below `min_score`.
 UNSURE = "unsure"
@@ -36,17 +38,27 @@ class ScoreOptions:
     min_score: Optional[float] = None
     known_words: bool = False
 
-    def fields(self, label_names: list[str]) -> list[pa.Field]:
+    def fields(self, classifier: "Classifier") -> list[pa.Field]:
         """Returns the columns that rows are given."""
-        names = ["score", *(f"score_{name}" for name in label_names if self.all_scores)]
+        is_regression = classifier.problem_type == REGRESSION
+        names = ["score"] if not is_regression or len(classifier.label_names) == 1 else []
+        if self.all_scores or not names:
+            names += [f"score_{name}" for name in classifier.label_names]
         names += ["known_words"] if self.known_words else []
-        return [pa.field("label", pa.string()), *(pa.field(name, pa.float32()) for name in names)]
+        labels = [] if is_regression else [pa.field("label", pa.string())]
+        return [*labels, *(pa.field(name, pa.float32()) for name in names)]
 
-    def check_label_names(self, label_names: list[str]) -> None:
+    def check(self, classifier: "Classifier") -> None:
         """Raises:
-        ValueError: A label has the name that is given to doubtful texts.
+        ValueError: An option doesn't suit the kind of problem, or a label has the name that is given to doubtful texts.
         """
-        if self.min_score is not None and UNSURE in label_names:
+        for name, problem_types in (("min_score", (SINGLE_LABEL,)), ("all_scores", (SINGLE_LABEL, MULTI_LABEL))):
+            if getattr(self, name) and classifier.problem_type not in problem_types:
+                raise ValueError(
+                    f"{name} is for {' and '.join(problem_types)}, but the problem type of this model is "
+                    f"{classifier.problem_type}. Leave out --{name}."
+                )
+        if self.min_score is not None and UNSURE in classifier.label_names:
             raise ValueError(
                 f"The model has a label {UNSURE!r}, which is what min_score writes. Leave out min_score, or rename the "
                 "label."
@@ -57,9 +69,11 @@ class Scores(NamedTuple):
     """What a classifier says about texts.
 
     Attributes:
-        labels: `(texts,)` the label of each text, or `unsure`.
-        scores: `(texts,)` float32 probability of the label that was chosen.
-        probabilities: `(texts, num_labels)` float32.
+        labels: `(texts,)` the label of each text, or `unsure`. The labels of a multi-label text have `|` between them,
+            the tags of words a space. Those of a regression are its numbers.
+        scores: `(texts,)` float32 probability of the label that was chosen; of the most probable label where there may
+            be several; the mean probability of the tags; or the first number of a regression.
+        probabilities: `(texts, num_labels)` float32; for token classification `(words, num_labels)` of all texts.
         known_words: `(texts,)` share of the words that the tokenizer knows.
     """
 
@@ -71,13 +85,28 @@ class Scores(NamedTuple):
 
 def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOptions) -> Scores:
     """Scores texts in memory."""
-    options.check_label_names(classifier.label_names)
-    tokenized = tokenize(texts, classifier.encode, classifier.pad_token_id)
-    probabilities = classifier.probabilities(tokenized)
+    options.check(classifier)
+    tokenized = classifier.tokenize(texts)
+    probabilities = classifier.scores(tokenized)
     known_words = known_word_shares(tokenized, classifier.tokenizer)
-    chosen = classifier.choose(probabilities)
-    scores = probabilities[np.arange(len(texts)), chosen]
-    labels = [classifier.label_names[index] for index in chosen]
+    chosen: Any
+    if classifier.problem_type == TOKENS:
+        words = split_words(tokenized, probabilities)
+        probabilities = np.concatenate(words) if words else probabilities
+        chosen = [classifier.choose(rows) for rows in words]
+        scores = np.array([rows.max(axis=1).mean() if len(rows) else 0 for rows in words], np.float32)
+    elif classifier.problem_type == SINGLE_LABEL:
+        chosen = classifier.choose(probabilities)
+        scores = probabilities[np.arange(len(texts)), chosen]
+    elif classifier.problem_type == MULTI_LABEL:
+        chosen = [np.flatnonzero(row) for row in classifier.choose(probabilities)]
+        scores = probabilities.max(axis=1)
+    else:
+        chosen, scores = probabilities, probabilities[:, 0]
+    if classifier.problem_type == SINGLE_LABEL:
+        labels = np.array(classifier.label_names, object)[chosen].tolist()
+    else:
+        labels = [write_label(each, classifier.label_names, classifier.problem_type) for each in chosen]
     if options.min_score is not None:
         is_sure = (scores >= options.min_score) & (known_words > 0)
         labels = [label if sure else UNSURE for label, sure in zip(labels, is_sure)]
@@ -137,11 +166,14 @@ def score_batches(
     Raises:
         ValueError: There is no text column, or the rows already have a column that scoring adds.
     """
-    fields = options.fields(classifier.label_names)
+    options.check(classifier)
+    fields = options.fields(classifier)
     for batch in batches:
         table = batch.table
-        text_column = check_columns(source, table.column_names, text_column, fields)
+        text_column = check_columns(source, table.column_names, text_column, fields, classifier)
         texts = column_values(source, table, text_column)
+        if classifier.problem_type == TOKENS:  # words may be a list
+            texts = [" ".join(map(str, text)) if isinstance(text, list) else text for text in texts]
         for number, text in zip(batch.numbers, texts):
             if not isinstance(text, str):
                 on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {shorten(text)}, not a text"))
@@ -149,20 +181,23 @@ def score_batches(
         if len(kept) < len(texts):
             table, texts = take_rows(table, kept), [texts[index] for index in kept]
         scores = score_texts(classifier, texts, options)
-        columns = [scores.labels, scores.scores, *(scores.probabilities.T if options.all_scores else ())]
-        columns += [scores.known_words] if options.known_words else []
-        for field, column in zip(fields, columns):
-            table = table.append_column(field, pa.array(column, field.type))
+        found = {"label": scores.labels, "score": scores.scores, "known_words": scores.known_words}
+        if classifier.problem_type != TOKENS:
+            found |= {f"score_{name}": row for name, row in zip(classifier.label_names, scores.probabilities.T)}
+        for field in fields:
+            table = table.append_column(field, pa.array(found[field.name], field.type))
         yield table
 
 
-def check_columns(source: str, names: list[str], text_column: Optional[str], fields: list[pa.Field]) -> str:
+def check_columns(
+    source: str, names: list[str], text_column: Optional[str], fields: list[pa.Field], classifier: "Classifier"
+) -> str:
     """Returns the column of the texts.
 
     Raises:
         ValueError: There is no such column, or the rows already have one of `fields`.
     """
-    text_column = find_text_column(source, names, text_column)
+    text_column = find_text_column(source, names, text_column, classifier.problem_type == TOKENS)
     taken = [field.name for field in fields if field.name in names]
     if taken:
         raise ValueError(

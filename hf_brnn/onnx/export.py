@@ -1,4 +1,4 @@
-"""The ONNX graph of a sequence classifier, written operator by operator."""
+"""The ONNX graph of a classifier, written operator by operator."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..hub.layout import GRAPH, GRAPHS, QUANTIZED_GRAPH, check_model_directory, 
 from .quantize import quantize_graph
 
 if TYPE_CHECKING:
-    from ..model.modeling_brnn import BrnnForSequenceClassification
+    from ..model.auto import BrnnClassifierModel
 
 OPSET = 17
 IR_VERSION = 8
@@ -25,7 +25,7 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
     Graphs that are there are replaced when both new ones are complete; after an error they are as before.
 
     Args:
-        model_dir: The model directory of a sequence classifier.
+        model_dir: The model directory of a classifier.
 
     Returns:
         The paths of both graphs.
@@ -88,18 +88,19 @@ class GraphBuilder:
         return outputs[0]
 
 
-def write_graph(model: "BrnnForSequenceClassification", path: Path) -> None:
+def write_graph(model: "BrnnClassifierModel", path: Path) -> None:
     """Writes the model as an ONNX graph, in float32.
 
     Inputs are `input_ids` and `attention_mask`, `(batch_size, sequence_length)` int64 of any size; the output is
-    `logits`, `(batch_size, num_labels)`. As in `BrnnModel`, padding may stand on either side, and a text without tokens
-    gives the logits of the zero vector.
+    `logits`, `(batch_size, num_labels)`, for a token classifier `(batch_size, sequence_length, num_labels)`. As in
+    `BrnnModel`, padding may be on either side, and a text without tokens gives the logits of the zero vector.
     """
     import onnx
     from onnx import TensorProto, helper
 
     graph = GraphBuilder()
     config = model.config
+    is_of_tokens = "token_classifier.weight" in model.state_dict()
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
 
     # One padding column keeps every sequence longer than 0. TopK moves the real tokens to the front: keys fall with
@@ -123,23 +124,28 @@ def write_graph(model: "BrnnForSequenceClassification", path: Path) -> None:
         if index:
             joined = graph.add("Transpose", states, perm=[0, 2, 1, 3])
             states = graph.add("Reshape", joined, graph.integers(0, 0, 2 * config.hidden_size))
-        are_read = index < config.num_hidden_layers - 1 or config.pooling == "max_mean"
+        are_read = index < config.num_hidden_layers - 1 or config.pooling == "max_mean" or is_of_tokens
         outputs = [f"states_{index}" if are_read else "", f"final_states_{index}"]
         add_recurrent_layer(graph, config, weights, f"brnn.encoder.layer.{index}", states, sequence_lens, outputs)
         states, pooled = outputs
 
-    if config.pooling == "max_mean":
-        pooled = add_max_mean_pooling(graph, states, lengths, positions)
-    weight, bias = (weights[f"classifier.{name}"] for name in ("weight", "bias"))
-    joined = graph.add("Transpose", pooled, perm=[1, 0, 2])
-    features = graph.add("Reshape", joined, graph.integers(0, weight.shape[1]))
-    graph.add("Gemm", features, graph.constant(weight), graph.constant(bias), outputs=["logits"], transB=1)
+    logits_shape = ["batch_size", config.num_labels]
+    if is_of_tokens:
+        logits_shape.insert(1, "sequence_length")
+        add_token_classifier(graph, weights, states)
+    else:
+        if config.pooling == "max_mean":
+            pooled = add_max_mean_pooling(graph, states, lengths, positions)
+        weight, bias = (weights[f"classifier.{name}"] for name in ("weight", "bias"))
+        joined = graph.add("Transpose", pooled, perm=[1, 0, 2])
+        features = graph.add("Reshape", joined, graph.integers(0, weight.shape[1]))
+        graph.add("Gemm", features, graph.constant(weight), graph.constant(bias), outputs=["logits"], transB=1)
 
     batch_shape = ["batch_size", "sequence_length"]
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, batch_shape) for name in ("input_ids", "attention_mask")
     ]
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", config.num_labels])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, logits_shape)
     onnx_model = helper.make_model(
         helper.make_graph(graph.nodes, "brnn", inputs, [logits], graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -175,6 +181,23 @@ def add_recurrent_layer(
     biases = np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
     parameters = [graph.constant(value) for value in (stacked("weight_ih"), stacked("weight_hh"), biases)]
     graph.add(OPERATORS[config.cell_type], states, *parameters, sequence_lens, outputs=outputs, **attributes)
+
+
+def add_token_classifier(graph: GraphBuilder, weights: dict[str, np.ndarray], states: str) -> None:
+    """Adds the classifier of the states `(sequence_length + 1, 2, batch_size, hidden_size)` of real tokens, which are
+    before the padding; its outputs have the order of the tokens in the batch."""
+    weight, bias = (weights[f"token_classifier.{name}"] for name in ("weight", "bias"))
+    joined = graph.add("Transpose", states, perm=[2, 0, 1, 3])
+    features = graph.add("Reshape", joined, graph.integers(0, 0, weight.shape[1]))
+    logits = graph.add("Add", graph.add("MatMul", features, graph.constant(weight.T)), graph.constant(bias))
+    # "order" has the place of each sorted token: its own sorting order says where each token is.
+    width = graph.add("Shape", "order", start=1)
+    graph.add("TopK", "order", width, outputs=["sorted_order", "places"], axis=1, largest=0)
+    places = graph.add("Unsqueeze", "places", graph.integers(2))
+    shape = graph.add("Concat", graph.add("Shape", "order"), graph.integers(len(bias)), axis=0)
+    in_order = graph.add("GatherElements", logits, graph.add("Expand", places, shape), axis=1)
+    # Without the padding column.
+    graph.add("Slice", in_order, graph.integers(0), graph.integers(-1), graph.integers(1), outputs=["logits"])
 
 
 def reorder_gates(value: np.ndarray, cell_type: str, hidden_size: int) -> np.ndarray:

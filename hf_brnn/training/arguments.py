@@ -10,7 +10,7 @@ import torch
 from transformers import TrainingArguments
 
 from ..data.arguments import DataArguments
-from ..evaluation.metrics import OLD_METRIC_NAMES
+from ..evaluation.metrics import DEFAULT_METRICS, ERRORS, OLD_METRIC_NAMES
 from ..model.arguments import ModelArguments
 from .base_model import BaseModel, with_model_values
 from .options import check_values
@@ -116,7 +116,7 @@ class BrnnTrainingArguments(TrainingArguments):
         metric = (self.metric_for_best_model or "").removeprefix("eval_")
         if metric in OLD_METRIC_NAMES:
             self.metric_for_best_model = metric = OLD_METRIC_NAMES[metric]
-        if metric == "calibration_error" and self.greater_is_better is None:  # type: ignore[has-type]
+        if metric in ERRORS and self.greater_is_better is None:  # type: ignore[has-type]
             self.greater_is_better = False
         if self.fsdp or os.environ.get("ACCELERATE_USE_FSDP") == "true":
             raise ValueError("FSDP is not supported: the model fits one GPU. Use configs/accelerate/multi_gpu.yaml.")
@@ -174,7 +174,9 @@ def build_arguments(values: Mapping[str, Any]) -> Arguments:
     rest = with_model_values(values)
     model = ModelArguments(**{f.name: rest.pop(f.name) for f in fields(ModelArguments) if f.name in rest})
     data = DataArguments(**{f.name: rest.pop(f.name) for f in fields(DataArguments) if f.name in rest})
-    training = BrnnTrainingArguments(**rest)
+    assert data.problem_type is not None
+    training = BrnnTrainingArguments(**{"metric_for_best_model": DEFAULT_METRICS[data.problem_type], **rest})
+    check_values({"problem_type": data.problem_type} | {f.name: getattr(training, f.name) for f in fields(training)})
     config = asdict(model) | asdict(data)
     for name in FILE_NAMES:
         if config.get(name):

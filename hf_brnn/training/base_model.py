@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..data.labels import label_key
+from ..data.problem_type import DEFAULT_LABELS, read_problem_type
 from ..hub.find import find_model
-from ..hub.layout import DEFAULT_LABELS, number_of_words
+from ..hub.layout import number_of_words
 from ..model.arguments import ModelArguments
 
 SIZES = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
@@ -63,19 +64,26 @@ class BaseModel:
         """The commit of a model on the Hub."""
         return self.path.name if self.path.parent.name == SNAPSHOTS else None
 
-    def continued_labels(self, names: list[str]) -> list[str]:
-        """Returns the label names of the training: those of the model, if it has all of `names`, else `names`."""
-        return self.label_names if len(self.kept_labels(names)) == len(names) else names
+    @property
+    def problem_type(self) -> str:
+        return read_problem_type(self.config)
 
-    def kept_labels(self, names: list[str]) -> dict[str, int]:
-        """Returns those of `names` that the model has, with their ids in the model."""
+    def continued_labels(self, names: list[str], problem_type: str) -> list[str]:
+        """Returns the label names of the training: those of the model, if it has all of `names`, else `names`."""
+        return self.label_names if len(self.kept_labels(names, problem_type)) == len(names) else names
+
+    def kept_labels(self, names: list[str], problem_type: str) -> dict[str, int]:
+        """Returns those of `names` that the model has, with their ids in the model; none for another kind of
+        problem."""
+        if problem_type != self.problem_type:
+            return {}
         ids = {label_key(name): index for index, name in enumerate(self.label_names)}
         return {name: ids[label_key(name)] for name in names if label_key(name) in ids}
 
 
 def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Adds to the values of a training those that come from the model that it starts from: all sizes, and the dropouts
-    that are not given.
+    and the kind of problem where they are not given.
 
     Raises:
         OSError: There is no such model, or a file is missing.
@@ -104,4 +112,6 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
             f"vocab_size is {vocab_size}, but {base.name} has {words} words: leave out --vocab_size, or give a larger "
             "one with --extend_vocabulary."
         )
+    if not {"problem_type", "label_columns", "label_separator"} & values.keys():
+        own["problem_type"] = base.problem_type
     return {"vocab_size": None, **own, **values}

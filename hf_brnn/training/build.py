@@ -6,22 +6,24 @@ from pathlib import Path
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainerCallback
 
+from ..data.problem_type import TOKENS
 from ..model.arguments import ModelArguments
+from ..model.auto import BrnnClassifierModel
 from ..model.configuration_brnn import BrnnConfig
-from ..model.modeling_brnn import BrnnForSequenceClassification
+from ..model.modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
 from .callbacks import CurvesCallback, ProgressTable
 from .checkpoints import CURVES
 from .ngram_embedding import NgramEmbedding
 from .prepare import PreparedData
-from .trainer import BrnnTrainer, compute_metrics
+from .trainer import BrnnTrainer
 from .warm_start import add_ngrams, copy_weights, freeze
 
 
 def build_model(
     model_args: ModelArguments, training_args: BrnnTrainingArguments, data: PreparedData
-) -> BrnnForSequenceClassification:
+) -> BrnnClassifierModel:
     """Builds a model for the prepared data, initialized from the seed of the training and, if there is one, from the
     model that the training starts from.
 
@@ -41,12 +43,13 @@ def build_model(
         vocab_size=len(data.tokenizer),
         id2label=dict(enumerate(data.label_names)),
         label2id={name: index for index, name in enumerate(data.label_names)},
-        problem_type="single_label_classification",
+        problem_type=None if data.problem_type == TOKENS else data.problem_type,
         **values,
     )
-    model = BrnnForSequenceClassification(config)
+    model: BrnnClassifierModel
+    model = (BrnnForTokenClassification if data.problem_type == TOKENS else BrnnForSequenceClassification)(config)
     if base is not None:
-        copy_weights(base, model, data.tokenizer.convert_ids_to_tokens(range(config.vocab_size)))
+        copy_weights(base, model, data)
     if training_args.ngram_embeddings:
         embeddings = NgramEmbedding(data.tokenizer, config)
         if base is not None:
@@ -90,7 +93,8 @@ def build_trainer(
         train_dataset=data.train,
         eval_dataset=data.eval_splits.get(evaluated),
         processing_class=data.tokenizer,
-        compute_metrics=compute_metrics,
+        problem_type=data.problem_type,
+        target_scale=data.target_scale,
         callbacks=callbacks,
     )
     trainer.remove_callback(ProgressCallback)

@@ -22,6 +22,15 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # After SIGTERM in number, so that Python handles SIGTERM first where both came.
 LAUNCHER_ENDED = signal.SIGRTMIN if sys.platform == "linux" else None
 SIGNAL_CHECK_STEPS = 10
+# The metrics of an evaluation that a line shows, where the kind of problem has them.
+SHOWN_METRICS = {
+    "loss": "loss",
+    "accuracy": "acc",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "mae": "MAE",
+    "spearman": "Spearman",
+}
 # A signal that comes again within so many seconds is the same one: from a terminal or a scheduler, and from a launcher
 # that passes it on.
 SAME_SIGNAL_SECONDS = 2.0
@@ -52,7 +61,7 @@ class CurvesCallback(TrainerCallback):
 
 
 class ProgressTable(TrainerCallback):
-    """Prints one line an epoch: losses, accuracies, macro F1 and seconds. On a terminal, shows one progress bar.
+    """Prints one line an epoch: losses, metrics and seconds. On a terminal, shows one progress bar.
 
     Args:
         evaluated: The split that is evaluated, `"validation"` or `"test"`.
@@ -111,14 +120,13 @@ class ProgressTable(TrainerCallback):
             self.bar = None
 
     def _print_line(self, epoch: float) -> None:
-        columns = {"epoch": "epoch", "loss": "train loss", "accuracy": "train acc"}
-        if "eval_loss" in self.logs:
-            names = {"loss": "loss", "accuracy": "acc", "macro_f1": "macro F1"}
-            columns |= {f"eval_{key}": f"{self.evaluated} {name}" for key, name in names.items()}
         now = time.monotonic()
         values = {**self.logs, "epoch": epoch}
-        cells = [f"{values[key]:.4g}" if key == "epoch" else f"{values[key]:.4f}" for key in columns if key in values]
-        lines = [[*(name for key, name in columns.items() if key in values), "seconds"]] if not self.has_header else []
+        names = {"epoch": "epoch", "loss": "train loss", "accuracy": "train acc"}
+        names |= {f"eval_{key}": f"{self.evaluated} {name}" for key, name in SHOWN_METRICS.items()}
+        columns = {key: name for key, name in names.items() if key in values}
+        cells = [f"{values[key]:.4g}" if key == "epoch" else f"{values[key]:.4f}" for key in columns]
+        lines = [[*columns.values(), "seconds"]] if not self.has_header else []
         lines.append([*cells, f"{now - self.last_line:.1f}"])
         widths = [max(len(name), 7) for name in (*columns.values(), "seconds")]
         for line in lines:

@@ -9,12 +9,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Optional
 
 import yaml
 
 from ..data.arguments import DataArguments
+from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL
 from ..evaluation.metrics import METRIC_NAMES, OLD_METRIC_NAMES
 from ..evaluation.thresholds import parse_target
 from ..model.arguments import ModelArguments
@@ -230,7 +232,8 @@ POSITIVE = (
 
 
 def check_values(values: Mapping[str, Any]) -> None:
-    """Checks the values of model and training that are given.
+    """Checks the values of model and training that are given, and whether they suit the kind of problem, if that is
+    among them.
 
     Raises:
         ValueError: A value is out of range. The message names it and says what is allowed.
@@ -240,6 +243,8 @@ def check_values(values: Mapping[str, Any]) -> None:
         if not is_allowed:
             raise ValueError(f"{name} is {values[name]!r}, but must be {allowed}.")
 
+    problem_type = values.get("problem_type")
+    metric_names = METRIC_NAMES.get(str(problem_type)) or dict.fromkeys(chain.from_iterable(METRIC_NAMES.values()))
     for name, value in values.items():
         if value is None:
             continue
@@ -264,9 +269,17 @@ def check_values(values: Mapping[str, Any]) -> None:
         elif name == "precision":
             check(name, value in ("auto", "bf16", "fp16", "fp32"), "auto, bf16, fp16 or fp32")
         elif name == "metric_for_best_model":
-            metrics = ("loss", *METRIC_NAMES)
+            metrics = ("loss", *metric_names)
             check(name, value.removeprefix("eval_") in (*metrics, *OLD_METRIC_NAMES), ", ".join(metrics))
-        elif name == "class_weight" and value != ["balanced"]:
-            parse_class_weight(value)
+        elif name == "class_weight":
+            check(
+                name,
+                problem_type in (None, SINGLE_LABEL),
+                f"left out: it is for {SINGLE_LABEL}, not for {problem_type}",
+            )
+            if value != ["balanced"]:
+                parse_class_weight(value)
         elif name == "tune_thresholds":
+            is_allowed = problem_type in (None, SINGLE_LABEL, MULTI_LABEL)
+            check(name, is_allowed, f"left out: it is for {SINGLE_LABEL} and {MULTI_LABEL}, not for {problem_type}")
             parse_target(value)

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Optional, Union
@@ -19,12 +19,14 @@ from accelerate.utils import gather_object
 from transformers import PreTrainedTokenizerFast
 
 from ..data.arguments import DataArguments
-from ..data.dataset import TokenizedDataset, tokenize
+from ..data.dataset import TokenizedDataset, tokenize, tokenize_words
 from ..data.labels import label_key
+from ..data.problem_type import REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.rows import (
     LabelledRows,
     count_weights,
     load_splits,
+    targets_of,
     training_labels,
     training_texts,
     training_weights,
@@ -32,6 +34,7 @@ from ..data.rows import (
 from ..data.splits import split_rows
 from ..data.streaming import SourceScan, SplitThresholds, StreamedTexts, StreamSplits, scan_source
 from ..data.summary import describe
+from ..data.targets import TargetMoments, TargetScale, count_labels, to_array
 from ..model.text_encoder import TextEncoder
 from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
@@ -40,7 +43,7 @@ from .options import parse_class_weight
 
 EVAL_SPLITS = ("validation", "test")
 STREAM_THRESHOLDS = "stream.json"
-LABEL_NAMES = "label_names.json"
+LABELS = "labels.json"
 SUMMARY = "summary.txt"
 LONGEST_PREPARATION = timedelta(days=7)
 # A label with fewer training rows is hard to learn.
@@ -58,6 +61,8 @@ class PreparedData:
         train: The training split.
         eval_splits: The `validation` and the `test` split, where there are any.
         label_names: Names of the labels, in the order of their ids.
+        problem_type: The kind of problem.
+        target_scale: The scale of the targets of a regression.
         summary: A summary of the source, for people.
     """
 
@@ -65,6 +70,8 @@ class PreparedData:
     train: Union[TokenizedDataset, StreamedTexts]
     eval_splits: dict[str, TokenizedDataset]
     label_names: list[str]
+    problem_type: str = SINGLE_LABEL
+    target_scale: Optional[TargetScale] = None
     summary: str = ""
 
 
@@ -114,6 +121,7 @@ def prepare_data(
             StreamSplits(SplitThresholds.load(folder / STREAM_THRESHOLDS), data_args),
             TextEncoder(tokenizer.backend_tokenizer),
             tokenizer.pad_token_id,
+            tokenizer.unk_token_id,
             training_args.process_index,
             training_args.train_batch_size,
             seed_of_order(training_args),
@@ -121,8 +129,17 @@ def prepare_data(
     else:
         train = TokenizedDataset.load(folder / "train.arrow", tokenizer.pad_token_id)
     summary = (folder / SUMMARY).read_text(encoding="utf-8")
-    label_names = json.loads((folder / LABEL_NAMES).read_text(encoding="utf-8"))
-    return PreparedData(tokenizer, train, eval_splits, label_names, summary)
+    labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
+    scale = labels["target_scale"]
+    return PreparedData(
+        tokenizer,
+        train,
+        eval_splits,
+        labels["label_names"],
+        labels["problem_type"],
+        None if scale is None else TargetScale(**scale),
+        summary,
+    )
 
 
 @contextmanager
@@ -162,13 +179,20 @@ def _write_data(
 ) -> None:
     source = load_splits(data_args) if rows is None else {"train": rows}
     if base is not None and data_args.label_names is None:
-        names = base.continued_labels(source["train"].label_names)
+        names = base.continued_labels(source["train"].label_names, source["train"].problem_type)
         source = {name: split.with_label_names(names) for name, split in source.items()}
     data_args.check_label_names(source["train"].label_names)
     splits = split_rows(source["train"], data_args, source)
-    _write_label_names(splits["train"].label_names, folder)
-    classes = sum((Counter(split.labels) for split in source.values()), Counter())
-    warn_of_rare_labels(Counter(splits["train"].labels), splits["train"].label_names)
+    problem_type = splits["train"].problem_type
+    classes = sum((count_labels(split.labels, problem_type) for split in source.values()), Counter())
+    scale = None
+    if problem_type == REGRESSION:
+        moments = TargetMoments()
+        moments.add(targets_of(splits["train"]))
+        scale = moments.scale(splits["train"].label_names)
+    else:
+        warn_of_rare_labels(count_labels(splits["train"].labels, problem_type), splits["train"].label_names)
+    _write_labels(splits["train"].label_names, problem_type, scale, folder)
     splits["train"] = replace(splits["train"], texts=training_texts(splits["train"], data_args))
     tokenizer = _make_tokenizer(splits["train"].texts, data_args, base)
     save_tokenizer(tokenizer, folder / "tokenizer")
@@ -177,12 +201,14 @@ def _write_data(
     count_weights(rows, counts, sums)
     is_weighted = rows.weights is not None
     class_weights = scale_class_weights(training_args.class_weight, rows.label_names, counts, sums, is_weighted)
-    train = _tokenize(rows, tokenizer, training_args, training_weights(rows, class_weights), is_training=True)
+    labels, weights = training_labels(rows, scale), training_weights(rows, class_weights)
+    train = _tokenize(rows, tokenizer, training_args, labels, weights)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
         _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
     sizes = {name: len(split) for name, split in splits.items()} | {"train": len(train)}
-    _write_summary(describe(source["train"], sizes, classes, train.lengths, data_args), tokenizer, folder, base)
+    summary = describe(source["train"], sizes, classes, train.lengths, data_args, scale)
+    _write_summary(summary, tokenizer, folder, base)
 
 
 def _write_stream(
@@ -190,13 +216,20 @@ def _write_stream(
 ) -> None:
     thresholds = SplitThresholds.from_args(data_args)
     if base is not None and data_args.label_names is None:
-        thresholds = replace(thresholds, label_names=base.continued_labels(thresholds.label_names))
-    _write_label_names(thresholds.label_names, folder)
+        thresholds = replace(
+            thresholds,
+            label_names=base.continued_labels(thresholds.label_names, data_args.problem_type or SINGLE_LABEL),
+        )
     scan = SourceScan(np.zeros(training_args.world_size, dtype=np.int64))
     train_texts = scan_source(data_args, StreamSplits(thresholds, data_args), scan)
     tokenizer = _make_tokenizer(train_texts, data_args, base)
     save_tokenizer(tokenizer, folder / "tokenizer")
-    warn_of_rare_labels(scan.labels, thresholds.label_names)
+    scale, problem_type = None, data_args.problem_type or SINGLE_LABEL
+    if problem_type == REGRESSION:
+        scale = scan.targets.scale(thresholds.label_names)
+    else:
+        warn_of_rare_labels(scan.labels, thresholds.label_names)
+    _write_labels(thresholds.label_names, problem_type, scale, folder)
     class_weights = scale_class_weights(
         training_args.class_weight,
         thresholds.label_names,
@@ -204,14 +237,15 @@ def _write_stream(
         scan.train_weights,
         data_args.weight_column is not None,
     )
-    replace(thresholds, train_rows=scan.train_rows.tolist(), class_weights=class_weights).save(
+    replace(thresholds, train_rows=scan.train_rows.tolist(), class_weights=class_weights, target_scale=scale).save(
         folder / STREAM_THRESHOLDS
     )
     for name, split in scan.eval_splits.items():
         if split:
             _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
     lengths = _tokenize(scan.rows, tokenizer, training_args).lengths
-    _write_summary(describe(scan.rows, scan.sizes, scan.labels, lengths, data_args), tokenizer, folder, base)
+    summary = describe(scan.rows, scan.sizes, scan.labels, lengths, data_args, scale)
+    _write_summary(summary, tokenizer, folder, base)
 
 
 def _make_tokenizer(
@@ -245,20 +279,29 @@ def warn_of_rare_labels(labels: Counter[int], names: list[str]) -> None:
         logger.warning("Fewer than %d training rows for labels: %s. Add rows or merge labels.", FEW_ROWS, found)
 
 
-def _write_label_names(names: list[str], folder: Path) -> None:
-    (folder / LABEL_NAMES).write_text(json.dumps(names), encoding="utf-8")
+def _write_labels(names: list[str], problem_type: str, scale: Optional[TargetScale], folder: Path) -> None:
+    labels = {
+        "label_names": names,
+        "problem_type": problem_type,
+        "target_scale": None if scale is None else asdict(scale),
+    }
+    (folder / LABELS).write_text(json.dumps(labels), encoding="utf-8")
 
 
 def _tokenize(
     rows: LabelledRows,
     tokenizer: PreTrainedTokenizerFast,
     training_args: BrnnTrainingArguments,
+    labels: Optional[np.ndarray] = None,
     weights: Optional[np.ndarray] = None,
-    is_training: bool = False,
 ) -> TokenizedDataset:
+    """Tokenizes rows, by default with the labels to measure on."""
     shows_progress = training_args.process_index == 0 and not training_args.disable_tqdm
-    labels = training_labels(rows) if is_training else rows.labels
     encode = TextEncoder(tokenizer.backend_tokenizer)
+    if labels is None:
+        labels = to_array(rows.labels, rows.problem_type, len(rows.label_names))
+    if rows.problem_type == TOKENS:
+        return tokenize_words(rows.texts, encode, tokenizer.pad_token_id, tokenizer.unk_token_id, labels, weights)
     return tokenize(rows.texts, encode, tokenizer.pad_token_id, labels, shows_progress, weights)
 
 
@@ -309,6 +352,7 @@ def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Pat
     lines = [summary, f"vocabulary {len(tokenizer):,} words"]
     if base is not None:
         lines[-1] += f", {len(tokenizer) - base.words:,} of them new"
-        names = json.loads((folder / LABEL_NAMES).read_text(encoding="utf-8"))
-        lines.append(f"start    {base.public_name}; labels kept: {', '.join(base.kept_labels(names)) or 'none'}")
+        labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
+        kept = base.kept_labels(labels["label_names"], labels["problem_type"])
+        lines.append(f"start    {base.public_name}; labels kept: {', '.join(kept) or 'none'}")
     (folder / SUMMARY).write_text("\n".join(lines) + "\n", encoding="utf-8")

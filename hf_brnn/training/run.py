@@ -16,15 +16,18 @@ from transformers import PreTrainedTokenizerFast, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PredictionOutput
 
+from ..data.dataset import NO_LABEL
+from ..data.problem_type import REGRESSION, TOKENS
 from ..data.rows import LabelledRows
-from ..evaluation.calibration import fit_temperature, fold_temperature
-from ..evaluation.report import ClassReport, EvalResult, TrainingReport, align_columns, evaluate, softmax
+from ..evaluation.activation import activate
+from ..evaluation.calibration import fit_temperature, fold_scale, fold_temperature
+from ..evaluation.report import ClassReport, EvalResult, TrainingReport, align_columns, evaluate
 from ..evaluation.thresholds import tune_thresholds
 from ..hub.layout import check_output_dir
 from ..hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push
 from ..hub.save import save_model_directory
-from ..model.modeling_brnn import BrnnForSequenceClassification
-from .arguments import Arguments
+from ..model.auto import BrnnClassifierModel, head_of
+from .arguments import Arguments, BrnnTrainingArguments
 from .base_model import BaseModel
 from .build import build_trainer
 from .callbacks import StopOnSignal, Stopped
@@ -55,7 +58,7 @@ class TrainedModel(NamedTuple):
         report: What the training logged and measured.
     """
 
-    model: BrnnForSequenceClassification
+    model: BrnnClassifierModel
     tokenizer: PreTrainedTokenizerFast
     report: TrainingReport
 
@@ -110,16 +113,24 @@ def train_model(
     training_args.bf16_full_eval = training_args.fp16_full_eval = False
     predictions = {name: trainer.predict(split) for name, split in data.eval_splits.items()}
     temperature = 1.0
-    if "validation" in predictions:
-        temperature = fit_temperature(predictions["validation"].predictions, predictions["validation"].label_ids)
-        fold_temperature(model, temperature)
+    if data.target_scale is not None:
+        fold_scale(head_of(model), data.target_scale)
+    elif "validation" in predictions:
+        temperature = calibrate(predictions["validation"], data.problem_type)
+        fold_temperature(head_of(model), temperature)
     thresholds = None
     if training_args.tune_thresholds:
-        thresholds = tune(predictions["validation"], temperature, training_args.tune_thresholds)
+        thresholds = tune(predictions["validation"], temperature, training_args.tune_thresholds, data.problem_type)
         model.config.thresholds = thresholds.tolist()
     report = TrainingReport(
         results={
-            name: evaluate(output.predictions / temperature, output.label_ids, thresholds)
+            name: evaluate(
+                trainer.restore_targets(output.predictions) / temperature,
+                output.label_ids,
+                data.label_names,
+                data.problem_type,
+                thresholds,
+            )
             for name, output in predictions.items()
         },
         temperature=temperature,
@@ -135,40 +146,56 @@ def train_model(
         versions={name: version(name) for name in ("torch", "transformers", "tokenizers", "accelerate")},
     )
     if thresholds is not None:
-        report.thresholds = describe_thresholds(report.results["validation"], data.label_names)
-    if shows_progress and "validation" in report.results:
-        warn_of_low_recall(report.results["validation"].class_report(data.label_names))
+        report.thresholds = describe_thresholds(report.results["validation"])
+    classes = report.results["validation"].class_report() if "validation" in report.results else None
+    if shows_progress and classes is not None:
+        warn_of_low_recall(classes, training_args)
     # Without the autocast that the training ran under.
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return TrainedModel(model, data.tokenizer, report)
 
 
-def tune(validation: PredictionOutput, temperature: float, target: str) -> np.ndarray:
+def calibrate(validation: PredictionOutput, problem_type: str) -> float:
+    """Returns the temperature that fits the validation split."""
+    logits, labels = validation.predictions, validation.label_ids
+    if problem_type == TOKENS:
+        logits, labels = logits[labels != NO_LABEL], labels[labels != NO_LABEL]
+    return fit_temperature(logits, labels, problem_type)
+
+
+def tune(validation: PredictionOutput, temperature: float, target: str, problem_type: str) -> np.ndarray:
     """Returns the thresholds that reach the target on the validation split."""
-    probabilities = softmax(validation.predictions / temperature)
+    probabilities = activate(validation.predictions / temperature, problem_type)
     return tune_thresholds(probabilities, validation.label_ids, target)
 
 
-def describe_thresholds(result: EvalResult, label_names: list[str]) -> dict[str, dict[str, float]]:
+def describe_thresholds(result: EvalResult) -> dict[str, dict[str, float]]:
     """Returns for each label its threshold, and its F1 without and with the thresholds."""
-    without = result._replace(thresholds=None).class_report(label_names).per_class()
-    classes = result.class_report(label_names).per_class()
+    reports = result._replace(thresholds=None).class_report(), result.class_report()
+    without, classes = (report.per_class() for report in reports if report is not None)
     assert result.thresholds is not None
     return {
         name: {"threshold": threshold, "f1_without": without[name]["f1"], "f1": classes[name]["f1"]}
-        for name, threshold in zip(label_names, result.thresholds.tolist())
+        for name, threshold in zip(result.label_names, result.thresholds.tolist())
     }
 
 
-def warn_of_low_recall(classes: ClassReport) -> None:
+def warn_of_low_recall(classes: ClassReport, training_args: BrnnTrainingArguments) -> None:
     """Logs a warning for labels that are missed more often than found on the validation split."""
     if low := classes.low_recalls():
         found = ", ".join(f"{name} ({recall:.2f})" for name, recall in low.items())
-        logger.warning(
-            "Recall below one half on the validation split: %s. Add rows of these labels, merge labels, or try "
-            "--class_weight balanced or --tune_thresholds f1.",
-            found,
-        )
+        helps = "Add rows of these labels, or merge labels"
+        untried = [
+            option
+            for name, option in (
+                ("class_weight", "--class_weight balanced"),
+                ("tune_thresholds", "--tune_thresholds f1"),
+            )
+            if getattr(training_args, name) is None
+        ]
+        if untried and classes.counts is not None:
+            helps += f", or try {' or '.join(untried)}"
+        logger.warning("Recall below one half on the validation split: %s. %s.", found, helps)
 
 
 @record
@@ -199,7 +226,7 @@ def run(arguments: Arguments) -> None:
                 save_model_directory(folder, model, tokenizer, report, training_args.save_fp16)
                 has_logs = remove_checkpoints(checkpoints)
         if is_main:
-            _print_results(folder, report, list(model.config.id2label.values()), checkpoints if has_logs else None)
+            _print_results(folder, report, checkpoints if has_logs else None)
             if push_to_hub:
                 _push(training_args, folder)
     except Stopped as stopped:
@@ -227,14 +254,17 @@ def _set_up_logging(training_args: Any) -> None:
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
 
 
-def _print_results(folder: Path, report: TrainingReport, label_names: list[str], logs: Optional[Path]) -> None:
-    if "validation" in report.results and report.temperature == 1:
+def _print_results(folder: Path, report: TrainingReport, logs: Optional[Path]) -> None:
+    reported = report.results.get(report.reported)
+    is_regression = reported is not None and reported.problem_type == REGRESSION
+    if "validation" in report.results and report.temperature == 1 and not is_regression:
         print("Scores are not calibrated: with no validation errors there is nothing to calibrate on.")
     print()
-    if report.results:
+    if reported is not None:
         print(_metrics_table(report.metrics))
-        print()
-        print(report.results[report.reported].class_report(label_names).to_text())
+        classes = reported.class_report()
+        if classes is not None:
+            print(f"\n{classes.to_text()}")
     if report.thresholds:
         rows = [
             [name, f"{row['threshold']:.4f}", f"{row['f1_without']:.4f}", f"{row['f1']:.4f}"]
@@ -245,7 +275,7 @@ def _print_results(folder: Path, report: TrainingReport, label_names: list[str],
     print(
         f"\nSaved {folder}\n"
         f"  {folder / 'README.md'}    the model card\n"
-        f"  {folder / 'curves.png'}   loss and accuracy by epoch\n"
+        f"  {folder / 'curves.png'}   loss and {'error' if is_regression else 'accuracy'} by epoch\n"
         f"  {folder / 'metrics.json'} all figures\n"
         f'Next: hf-brnn predict {folder} "a text to label"'
     )
@@ -255,7 +285,7 @@ def _print_results(folder: Path, report: TrainingReport, label_names: list[str],
 
 def _metrics_table(metrics: dict[str, dict[str, float]]) -> str:
     """Returns an aligned table of the metrics of each split."""
-    names = ("rows", "loss", "accuracy", "macro_f1", "roc_auc", "calibration_error")
+    names = [name for name in next(iter(metrics.values())) if name not in ("macro_precision", "macro_recall")]
     rows = [
         [split, *(f"{m[name]:,}" if name == "rows" else f"{m[name]:.4f}" for name in names)]
         for split, m in metrics.items()

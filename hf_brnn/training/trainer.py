@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -24,9 +25,10 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, rotate_checkpoints
 
 from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthBatchSampler, TokenizedDataset
+from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.streaming import StreamedTexts, StreamSampler
-from ..evaluation.metrics import classification_metrics
-from ..evaluation.report import cross_entropy, softmax
+from ..data.targets import TargetScale
+from ..evaluation.report import evaluate, mean_loss
 from .adversarial import adversarial_step
 from .arguments import resolved_precision
 from .callbacks import ProgressTable, SamplerEpoch
@@ -62,10 +64,25 @@ class LostProcessError(Exception):
 
 class BrnnTrainer(Trainer):
     """A `Trainer` that batches texts of like length, logs the training accuracy beside the training loss, and on CPUs
-    updates only the embeddings of the words in the batch."""
+    updates only the embeddings of the words in the batch.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(data_collator=collate, compute_loss_func=self._mean_loss, **kwargs)
+    Args:
+        problem_type: The kind of problem.
+        target_scale: For a regression the scale of its targets: the model predicts standardized ones, which the labels
+            of the training rows are, and the labels of other rows are not.
+        kwargs: The arguments of `Trainer`.
+    """
+
+    def __init__(
+        self, problem_type: str = SINGLE_LABEL, target_scale: Optional[TargetScale] = None, **kwargs: Any
+    ) -> None:
+        self.problem_type = problem_type
+        self.target_scale = target_scale
+        kwargs |= {"data_collator": collate, "compute_loss_func": self._mean_loss}
+        with warnings.catch_warnings():
+            # Trainer's own loss has none for several labels a text; ours has.
+            warnings.filterwarnings("ignore", "Label smoothing is not compatible with multi-label", UserWarning)
+            super().__init__(compute_metrics=self._compute_metrics, **kwargs)
         # Trainer seeds all processes alike; each needs its own dropout masks.
         torch.manual_seed(self.args.seed + self.args.process_index)
         if self.args.adversarial_epsilon and self.args.n_gpu > 1:
@@ -105,7 +122,7 @@ class BrnnTrainer(Trainer):
         self.remove_callback(SamplerEpoch)
         self.add_callback(SamplerEpoch(self._sampler))
         is_alone = self.args.device.type == "cuda" and max(self.args.world_size, self.args.n_gpu) == 1
-        if is_alone and not needs_plain_model:
+        if is_alone and not needs_plain_model and self.problem_type != TOKENS:
             self._graphed = GraphedClassifier(self.model, self._autocast, self.args.train_batch_size)
 
     def _hp_search_setup(self, trial: Any) -> None:
@@ -233,7 +250,8 @@ class BrnnTrainer(Trainer):
         parts = [dict(zip(inputs, part)) for part in zip(*(values.split(size) for values in inputs.values()))]
         for part in parts:
             longest = max(1, int(part["attention_mask"].sum(1).max()))
-            part |= {name: part[name][:, :longest] for name in ("input_ids", "attention_mask")}
+            names = ["input_ids", "attention_mask", *(["labels"] if self.problem_type == TOKENS else [])]
+            part |= {name: part[name][:, :longest] for name in names}
         return parts
 
     def _backward(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
@@ -247,9 +265,9 @@ class BrnnTrainer(Trainer):
             self._weights = None
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
-        """Counts a row of label probabilities once."""
+        """Counts a row once that has a number for each label."""
         rows = [
-            {**batch, "labels": batch["labels"][:, 0]} if "labels" in batch and batch["labels"].ndim == 2 else batch
+            {**batch, "labels": batch["labels"][:, 0]} if batch["labels"].is_floating_point() else batch
             for batch in batch_samples
         ]
         return super()._get_num_items_in_batch(rows, device)
@@ -318,26 +336,38 @@ class BrnnTrainer(Trainer):
         weights, the loss of each is multiplied by its own; the weights of the training rows have mean 1. With several
         GPUs in one process, Trainer gives that number of rows once for each and multiplies the result."""
         logits, weights = outputs["logits"], self._weights
-        if labels.ndim == 2:  # probabilities; a filler has none
+        if labels.is_floating_point():  # a filler has no numbers
             is_row = labels[:, 0] != NO_LABEL
             logits, labels = logits[is_row], labels[is_row]
             weights = None if weights is None else weights[is_row]
-        losses = torch.nn.functional.cross_entropy(
-            logits,
-            labels,
-            reduction="sum" if weights is None else "none",
-            label_smoothing=self.args.label_smoothing_factor,
-        )
-        total = losses if weights is None else (losses * weights).sum()
+        if self.problem_type == TOKENS:
+            weights = None if weights is None else weights[:, None].expand(labels.shape).flatten()
+            logits, labels = logits.flatten(0, 1), labels.flatten()
+        losses = self._losses_of(logits, labels)
+        total = losses.sum() if weights is None else (losses * weights).sum()
         return total / num_items_in_batch.sum()
+
+    def _losses_of(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Returns the `(rows,)` losses, 0 where there is no label. For a multi-label problem, label smoothing moves
+        each label towards one half."""
+        functions, smoothing = torch.nn.functional, self.args.label_smoothing_factor
+        if self.problem_type == REGRESSION:
+            return functions.mse_loss(logits, labels, reduction="none").mean(dim=1)
+        if self.problem_type == MULTI_LABEL:
+            targets = labels * (1 - smoothing) + smoothing / 2
+            return functions.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+        return functions.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
         labels = inputs["labels"]
         is_training = model.training
         called = self._graphed if self._graphed and is_training else model
         loss, outputs = super().compute_loss(called, inputs, return_outputs=True, **kwargs)
-        if is_training:
-            self._outputs.append((outputs["logits"].detach(), labels))
+        if is_training and self.problem_type != REGRESSION:
+            logits = outputs["logits"].detach()
+            if self.problem_type == TOKENS:
+                logits, labels = logits.flatten(0, 1), labels.flatten()
+            self._outputs.append((logits, labels))
             if len(self._outputs) == STEPS_PER_SYNC:
                 self._count()
         return (loss, outputs) if return_outputs else loss
@@ -347,13 +377,15 @@ class BrnnTrainer(Trainer):
         if self._outputs:
             logits, labels = (torch.cat(parts) for parts in zip(*self._outputs))
             self._outputs.clear()
-            if labels.ndim == 2:  # probabilities: the most probable label counts
-                labels = torch.where(labels[:, 0] == NO_LABEL, NO_LABEL, labels.argmax(dim=-1))
-            is_correct = logits.argmax(dim=-1) == labels
-            self._counts += torch.stack((is_correct, labels != NO_LABEL)).sum(dim=1)
+            is_row = (labels[:, 0] if labels.ndim == 2 else labels) != NO_LABEL
+            if self.problem_type == MULTI_LABEL:
+                is_correct = ((logits > 0) == (labels > 0.5)).all(dim=-1)
+            else:  # of label probabilities, the most probable label counts
+                is_correct = logits.argmax(dim=-1) == (labels.argmax(dim=-1) if labels.ndim == 2 else labels)
+            self._counts += torch.stack((is_correct & is_row, is_row)).sum(dim=1)
 
     def log(self, logs: dict[str, float], start_time: Optional[float] = None) -> None:
-        if "loss" in logs:
+        if "loss" in logs and self.problem_type != REGRESSION:
             self._count()
             correct, seen = self.accelerator.reduce(self._counts).tolist()
             logs["accuracy"] = correct / seen
@@ -387,10 +419,27 @@ class BrnnTrainer(Trainer):
         predictions = output.predictions[to_rows]
         labels = None if output.label_ids is None else output.label_ids[to_rows]
         if labels is not None:
-            output.metrics[f"{metric_key_prefix}_loss"] = cross_entropy(predictions, labels)
+            output.metrics[f"{metric_key_prefix}_loss"] = self._evaluation_loss(predictions, labels)
         if self.is_in_train:
             self._check_chosen(output.metrics)
         return output._replace(predictions=predictions, label_ids=labels)
+
+    def _evaluation_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        if self.target_scale is not None:
+            labels = self.target_scale.standardize(labels)
+        if self.problem_type == TOKENS:
+            logits, labels = logits[labels != NO_LABEL], labels[labels != NO_LABEL]
+        return mean_loss(logits, labels, self.problem_type)
+
+    def restore_targets(self, predictions: np.ndarray) -> np.ndarray:
+        """Returns `(rows, num_labels)` predictions of a regression in the units of its targets, others as they are."""
+        return predictions if self.target_scale is None else self.target_scale.restore(predictions)
+
+    def _compute_metrics(self, prediction: EvalPrediction) -> dict[str, float]:
+        names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
+        logits = self.restore_targets(np.asarray(prediction.predictions))
+        metrics = evaluate(logits, prediction.label_ids, names, self.problem_type).metrics
+        return {name: value for name, value in metrics.items() if name not in ("rows", "loss")}
 
     @contextmanager
     def _weights_kept(self) -> Iterator[None]:
@@ -417,9 +466,3 @@ class BrnnTrainer(Trainer):
                 f"{name} is undefined on the rows that choose the best epoch, as they don't hold every label: choose "
                 "another --metric_for_best_model."
             )
-
-
-def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Computes the metrics of `classification_metrics` from logits `(rows, num_labels)`."""
-    probabilities = softmax(np.asarray(prediction.predictions))
-    return classification_metrics(probabilities, prediction.label_ids)

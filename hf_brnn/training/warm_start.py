@@ -7,21 +7,24 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import nn
 
+from ..data.problem_type import REGRESSION
+from ..evaluation.calibration import unfold_scale
 from ..hub.load import load_model
-from ..model.modeling_brnn import BrnnForSequenceClassification
+from ..model.auto import BrnnClassifierModel, head_of
 from .base_model import BaseModel
 from .ngram_embedding import NgramEmbedding, ngrams_of
+from .prepare import PreparedData
 
 
 @torch.no_grad()
-def copy_weights(base: BaseModel, model: BrnnForSequenceClassification, words: Sequence[str]) -> None:
-    """Copies the weights of a saved model: encoder, vectors of words, and the outputs of labels with equal names. Other
-    labels keep their random weights.
+def copy_weights(base: BaseModel, model: BrnnClassifierModel, data: PreparedData) -> None:
+    """Copies the weights of a saved model: encoder, vectors of words, and for the same kind of problem the outputs of
+    labels with equal names. Other labels keep their random weights.
 
     Args:
         base: The saved model.
         model: A new model of the same sizes.
-        words: The words of the new model, in the order of their ids. The first are those of the saved one.
+        data: The data that the new model is for. The first words of its tokenizer are those of the saved model.
 
     Raises:
         ValueError: The saved weights are not those that config.json describes.
@@ -30,11 +33,12 @@ def copy_weights(base: BaseModel, model: BrnnForSequenceClassification, words: S
     model.brnn.encoder.load_state_dict(saved.brnn.encoder.state_dict())
     vectors, saved_vectors = model.get_input_embeddings().weight, saved.get_input_embeddings().weight
     vectors[: base.words] = saved_vectors[: base.words]
-    spell_new_words(vectors, words, base.words)
-    names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-    for name, index in base.kept_labels(names).items():
-        for parameter, saved_parameter in zip(model.classifier.parameters(), saved.classifier.parameters()):
-            parameter[names.index(name)] = saved_parameter[index]
+    spell_new_words(vectors, data.tokenizer.convert_ids_to_tokens(range(len(vectors))), base.words)
+    for name, index in base.kept_labels(data.label_names, data.problem_type).items():
+        for parameter, saved_parameter in zip(head_of(model).parameters(), head_of(saved).parameters()):
+            parameter[data.label_names.index(name)] = saved_parameter[index]
+    if data.target_scale is not None and base.problem_type == REGRESSION:
+        unfold_scale(head_of(model), data.target_scale)
 
 
 @torch.no_grad()
@@ -66,7 +70,7 @@ def add_ngrams(embeddings: nn.Embedding, ngrams: NgramEmbedding) -> None:
     ngrams.ngrams.zero_()
 
 
-def freeze(model: BrnnForSequenceClassification, part: str) -> None:
+def freeze(model: BrnnClassifierModel, part: str) -> None:
     """Keeps the weights of a part in training: `"embeddings"`, or `"encoder"`, all but the classifier."""
     frozen: nn.Module = model.brnn.embeddings if part == "embeddings" else model.brnn
     frozen.requires_grad_(False)

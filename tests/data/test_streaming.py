@@ -65,7 +65,14 @@ def open_stream(args, processes=1, process_index=0, batch_size=32, seed=42):
     tokenizer = train_tokenizer(scan_source(args, StreamSplits(thresholds, args), scan), 10_000)
     splits = StreamSplits(replace(thresholds, train_rows=scan.train_rows.tolist()), args)
     stream = StreamedTexts(
-        args, splits, TextEncoder(tokenizer.backend_tokenizer), tokenizer.pad_token_id, process_index, batch_size, seed
+        args,
+        splits,
+        TextEncoder(tokenizer.backend_tokenizer),
+        tokenizer.pad_token_id,
+        tokenizer.unk_token_id,
+        process_index,
+        batch_size,
+        seed,
     )
     return stream, scan, tokenizer
 
@@ -303,7 +310,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 STREAMED = (
     *("--streaming", "--shuffle_buffer_size", 300, "--num_train_epochs", 4),
-    *("--data_files", "hf_brnn/data/sample/*.csv"),
+    *("--data_files", "hf_brnn/data/sample/tweets*.csv"),
 )
 
 

@@ -37,10 +37,13 @@ MARKS = {
     "fine_tune.md": ("slow",),
     "compare.md": ("slow",),
     "doubt.md": ("slow",),
+    "regression.md": ("slow",),
     "scale.md": ("ray", "slow"),
+    "several_labels.md": ("slow",),
     "study.md": ("slow",),
     "several_gpus.md": ("slow",),
     "stream.md": ("slow",),
+    "token_classification.md": ("slow",),
     "trainer.md": ("slow",),
 }
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->\s*")

@@ -3,16 +3,17 @@ import pytest
 import torch
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.data.problem_type import MULTI_LABEL
+from hf_brnn.evaluation.activation import activate
 from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
 from hf_brnn.evaluation.metrics import expected_calibration_error
-from hf_brnn.evaluation.report import softmax
 
 
 def drawn_rows(rows, temperature):
     """Logits that are too sure by `temperature`, and labels drawn from the probabilities that are right."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(rows, 3)).astype(np.float32)
-    probabilities = softmax(logits)
+    probabilities = activate(logits)
     labels = np.array([rng.choice(3, p=row / row.sum()) for row in probabilities.astype(np.float64)])
     return logits * temperature, labels
 
@@ -22,7 +23,21 @@ def test_the_temperature_is_the_one_the_labels_were_drawn_with(temperature):
     logits, labels = drawn_rows(20_000, temperature)
     found = fit_temperature(logits, labels)
     assert found == pytest.approx(temperature, rel=0.05)
-    assert expected_calibration_error(softmax(logits / found), labels) < 0.02
+    assert expected_calibration_error(activate(logits / found), labels) < 0.02
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_the_temperature_of_several_labels_is_the_one_they_were_drawn_with(temperature):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 3)).astype(np.float32)
+    labels = (rng.random(logits.shape) < activate(logits, MULTI_LABEL)).astype(np.float32)
+    assert fit_temperature(logits * temperature, labels, MULTI_LABEL) == pytest.approx(temperature, rel=0.05)
+
+
+def test_scores_are_those_of_torch():
+    logits = torch.tensor([[-120.0, 0.5, 130.0], [3.0, -2.0, 0.0]])
+    np.testing.assert_allclose(activate(logits.numpy()), logits.softmax(dim=-1), atol=1e-7)
+    np.testing.assert_allclose(activate(logits.numpy(), MULTI_LABEL), logits.sigmoid(), atol=1e-7)
 
 
 def test_rows_that_are_all_right_give_no_temperature():
@@ -34,5 +49,5 @@ def test_a_folded_temperature_divides_the_logits_in_training_and_in_use():
     ids = torch.randint(2, 20, (5, 7))
     with torch.no_grad():
         before = model(ids).logits
-        fold_temperature(model, 2.5)
+        fold_temperature(model.classifier, 2.5)
         torch.testing.assert_close(model(ids).logits, before / 2.5)

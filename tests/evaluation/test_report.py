@@ -46,9 +46,9 @@ def test_the_tables_are_aligned():
 
 def test_an_evaluation_holds_the_loss_and_every_metric():
     logits, labels = np.array([[2.0, -1.0], [-1.0, 3.0], [0.5, 0.0]], dtype=np.float32), np.array([0, 1, 1])
-    result = evaluate(logits, labels)
-    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, rtol=1e-6)
+    result = evaluate(logits, labels, ["a", "b"])
+    np.testing.assert_allclose(result.scores.sum(axis=1), 1, rtol=1e-6)
     assert result.metrics["rows"] == 3
-    assert result.metrics["loss"] == pytest.approx(-np.log(result.probabilities[range(3), labels]).mean(), rel=1e-5)
+    assert result.metrics["loss"] == pytest.approx(-np.log(result.scores[range(3), labels]).mean(), rel=1e-5)
     assert result.metrics["accuracy"] == pytest.approx(2 / 3)
-    assert result.class_report(["a", "b"]).counts.tolist() == [[1, 0], [1, 1]]
+    assert result.class_report().counts.tolist() == [[1, 0], [1, 1]]

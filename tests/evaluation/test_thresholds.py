@@ -84,3 +84,10 @@ def test_what_cannot_be_tuned_keeps_one_half():
 def test_other_targets_are_refused(target):
     with pytest.raises(ValueError, match=r"must be f1 or a wanted precision, such as precision=0\.9"):
         tune_thresholds(PROBABILITIES, np.array([0, 1, 1]), target)
+
+
+def test_several_labels_are_chosen_above_their_thresholds():
+    probabilities = np.array([[0.6, 0.4, 0.1], [0.5, 0.2, 0.9]])
+    assert choose_labels(probabilities, None, "multi_label_classification").tolist() == [[1, 0, 0], [0, 0, 1]]
+    chosen = choose_labels(probabilities, np.array([0.7, 0.3, 0.05]), "multi_label_classification")
+    assert chosen.tolist() == [[0, 1, 1], [0, 0, 1]]

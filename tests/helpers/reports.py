@@ -5,6 +5,7 @@ import numpy as np
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.evaluation.report import EvalResult, TrainingReport
 
+NAMES = ["LABEL_0", "LABEL_1"]
 METRICS = {
     "rows": 9,
     "loss": 0.5,
@@ -24,7 +25,7 @@ def make_model(**kwargs):
 def make_report(**config):
     history = [{"epoch": 1.0, "loss": 0.6, "accuracy": 0.7, "eval_loss": 0.5, "eval_accuracy": 0.75}]
     return TrainingReport(
-        results={"test": EvalResult(np.array([0, 1]), np.array([[0.7, 0.3], [0.4, 0.6]]), dict(METRICS))},
+        results={"test": EvalResult(np.array([0, 1]), np.array([[0.7, 0.3], [0.4, 0.6]]), dict(METRICS), NAMES)},
         temperature=1.25,
         history=history,
         evaluated="test",

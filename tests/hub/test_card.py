@@ -16,7 +16,7 @@ from hf_brnn.model.tokenization_brnn import train_tokenizer
 @pytest.fixture
 def card_of(tmp_path, monkeypatch):
     monkeypatch.setattr("hf_brnn.hub.save.plot_curves", lambda history, path, evaluated: path.touch())
-    monkeypatch.setattr("hf_brnn.hub.save.plot_reliability", lambda labels, probabilities, path: path.touch())
+    monkeypatch.setattr("hf_brnn.hub.save.plot_result", lambda result, folder: (folder / "reliability.png").touch())
 
     def save(report):
         save_model_directory(tmp_path / "m", make_model(), train_tokenizer(["a b c d"], 10), report)

@@ -11,7 +11,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from processes import run_python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification
+from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.data.rows import load_rows
@@ -23,18 +23,26 @@ from hf_brnn.onnx.export import export_onnx, write_graph
 TEXTS = [*load_rows(DataArguments()).texts, "", " \u200b", "word " * 2000]
 
 
-@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+@pytest.mark.parametrize(
+    ("model_class", "pooling"),
+    [
+        (BrnnForSequenceClassification, "last"),
+        (BrnnForSequenceClassification, "max_mean"),
+        (BrnnForTokenClassification, "last"),
+    ],
+    ids=["last", "max_mean", "tokens"],
+)
 @pytest.mark.parametrize("num_hidden_layers", [1, 3])
 @pytest.mark.parametrize(
     ("cell_type", "hidden_act"), [("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu")]
 )
-def test_the_graph_agrees_with_torch(tmp_path, cell_type, hidden_act, num_hidden_layers, pooling):
+def test_the_graph_agrees_with_torch(tmp_path, cell_type, hidden_act, num_hidden_layers, model_class, pooling):
     torch.manual_seed(0)
     config = BrnnConfig(
         vocab_size=60, embedding_size=9, hidden_size=7, cell_type=cell_type, hidden_act=hidden_act,
         num_hidden_layers=num_hidden_layers, pooling=pooling, num_labels=3, initializer_range=0.5,
     )  # fmt: skip
-    model = BrnnForSequenceClassification(config).eval()
+    model = model_class(config).eval()
     write_graph(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for width in (0, 1, 4, 30):
@@ -124,7 +132,7 @@ def test_several_threads_may_call_one_classifier():
 def test_a_batch_that_fails_on_its_thread_is_no_silent_one():
     unknown = np.full(300, 10**6, np.int32)
     with pytest.raises(InvalidArgument, match="out of data bounds"):
-        OnnxClassifier(PRETRAINED).probabilities(TokenizedDataset(unknown, np.arange(301), None, 0))
+        OnnxClassifier(PRETRAINED).scores(TokenizedDataset(unknown, np.arange(301), None, 0))
 
 
 @pytest.mark.parametrize("classifier_class", [OnnxClassifier, TorchClassifier])

@@ -2,24 +2,28 @@
 
 from typing import Any
 
-from transformers import pipeline
+from transformers import AutoConfig, pipeline
 
 
 class EndpointHandler:
-    """Answers requests like the text-classification pipeline.
+    """Answers requests like the text-classification pipeline, or for a token classifier the token-classification one.
 
     Args:
         path: The model directory.
     """
 
     def __init__(self, path: str = "") -> None:
-        self.classifier = pipeline("text-classification", model=path, trust_remote_code=True)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=True)
+        is_of_tokens = "BrnnForTokenClassification" in (config.architectures or ())
+        task = "token-classification" if is_of_tokens else "text-classification"
+        self.classifier = pipeline(task, model=path, trust_remote_code=True)
 
     def __call__(self, data: dict[str, Any]) -> list[Any]:
         """Takes `{"inputs": text or list of texts, "parameters": {"top_k": ...}}`; returns label and score of each.
 
         Without `top_k`, a model with thresholds gives the label whose probability, divided by its threshold, is the
-        largest.
+        largest, and a model with several labels a text gives all whose probability is above their threshold, by default
+        0.5. Of a token classifier, the answer has the tokens with their tags.
 
         Raises:
             ValueError: `inputs` is missing, or is neither a text nor a list of texts.
@@ -29,9 +33,16 @@ class EndpointHandler:
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"inputs is {inputs!r}, expected a text or a list of texts. Send one of these.")
         parameters = data.get("parameters") or {}
+        if not texts or "top_k" in parameters:
+            return self.classifier(texts, **parameters) if texts else []
         config = self.classifier.model.config
         thresholds = getattr(config, "thresholds", None)
-        if not texts or not thresholds or "top_k" in parameters:
-            return self.classifier(texts, **parameters) if texts else []
+        is_multi_label = config.problem_type == "multi_label_classification"
+        if not is_multi_label and not thresholds:
+            return self.classifier(texts, **parameters)
+        thresholds = thresholds or [0.5] * config.num_labels
+        threshold_of = {config.id2label[index]: threshold for index, threshold in enumerate(thresholds)}
         rows = self.classifier(texts, top_k=None, **parameters)
-        return [max(row, key=lambda each: each["score"] / thresholds[config.label2id[each["label"]]]) for row in rows]
+        if is_multi_label:
+            return [[each for each in row if each["score"] > threshold_of[each["label"]]] for row in rows]
+        return [max(row, key=lambda each: each["score"] / threshold_of[each["label"]]) for row in rows]
