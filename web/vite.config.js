@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { defineConfig } from "vite";
 
+import { TOKENS, readProblem } from "./src/problem.js";
+
 const MODEL_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model_quantized.onnx"];
 
 /** Puts what the page needs of a model directory into `model/` of the built page. */
@@ -17,8 +19,13 @@ function savedFolder(folder) {
         this.emitFile({ type: "asset", fileName: `model/${file}`, source: readFileSync(path) });
       }
     },
-    transformIndexHtml: (html) => html.replaceAll("%MODEL_NAME%", basename(folder)),
+    transformIndexHtml: (html) => html.replaceAll("%MODEL_NAME%", basename(folder)).replace("%EXAMPLE%", example(folder)),
   };
+}
+
+function example(folder) {
+  const { type } = readProblem(JSON.parse(readFileSync(join(folder, "config.json"))));
+  return type === TOKENS ? "Ada Brown flew from Paris to New York with Air France" : "I do not recommend this product";
 }
 
 const folder = process.env.FOLDER;

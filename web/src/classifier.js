@@ -1,9 +1,10 @@
 /** The model, in a web worker so that the page never waits for it. */
 
-import { LogLevel, PreTrainedModel, PreTrainedTokenizer, env, softmax } from "@huggingface/transformers";
+import { LogLevel, PreTrainedModel, PreTrainedTokenizer, Tensor, env, softmax } from "@huggingface/transformers";
 import * as Comlink from "comlink";
 
-import { knownWordShare, splitWords } from "./words.js";
+import { MULTI_LABEL, REGRESSION, TOKENS, readProblem } from "./problem.js";
+import { knownWordShare, splitTaggedWords, splitWords, tagWords } from "./words.js";
 
 env.allowRemoteModels = false;
 env.allowLocalModels = true;
@@ -18,25 +19,20 @@ env.logLevel = LogLevel.ERROR;
 
 let tokenizer;
 let model;
-let labels;
-let thresholds;
+let problem;
 
 /**
  * @param {string} path Path on this server of the folder that holds `model/`, the model directory.
- * @throws {Error} A file is missing or broken, or the model is not for one label out of several.
+ * @returns The problem that the model solves, as `readProblem` returns it.
+ * @throws {Error} A file is missing or broken, or the problem is unknown.
  */
 async function load(path) {
   env.localModelPath = path;
   tokenizer = await PreTrainedTokenizer.from_pretrained("model");
   model = await PreTrainedModel.from_pretrained("model", { dtype: "q8", device: "wasm" });
-  const { id2label, problem_type: problem } = model.config;
-  ({ thresholds } = model.config);
-  // transformers leaves the names of labels out of config.json where they are its default ones.
-  labels = id2label ?? { 0: "LABEL_0", 1: "LABEL_1" };
-  if (Object.keys(labels).length < 2 || (problem && problem !== "single_label_classification")) {
-    throw new Error(`The problem_type of the model is ${problem}, expected single_label_classification with two or more labels.`);
-  }
+  problem = readProblem(model.config);
   await explain("the first run is slow", 5);
+  return problem;
 }
 
 /** JavaScript's lower case of a Greek capital sigma depends on its place in the word; that of the training doesn't. */
@@ -44,26 +40,60 @@ function normalized(text) {
   return text.replaceAll("Σ", "σ");
 }
 
-/** Returns for each of a batch of texts the probability of each label. */
-async function probabilities(texts) {
-  const inputs = tokenizer(texts.map(normalized), { padding: true });
-  const { logits } = await model(inputs);
-  return logits.tolist().map(softmax);
+/** Returns the token ids of the words that token classification tags. A word without tokens counts as an unknown one. */
+function wordIds(text) {
+  const words = splitTaggedWords(normalized(text)).filter(({ isWord }) => isWord);
+  if (words.length === 0) return [];
+  const { input_ids } = tokenizer(words.map((word) => word.text), { return_tensor: false });
+  return input_ids.map((ids) => (ids.length ? ids : [tokenizer.unk_token_id ?? tokenizer.pad_token_id]));
 }
 
-/** Returns `{index, label, score}` of every label, the most probable one first. */
-async function scores(text) {
-  const [row] = await probabilities([text]);
-  return row.map((score, index) => ({ index, label: labels[index], score })).sort((a, b) => b.score - a.score);
+/** Returns the scores of a text, one a label: a single row, or for token classification one row a word. */
+async function scoreRows(text) {
+  if (problem.type !== TOKENS) {
+    const { logits } = await model(tokenizer([normalized(text)], { padding: true }));
+    return logits.tolist().map(activate);
+  }
+  const words = wordIds(text);
+  if (words.length === 0) return [];
+  const ids = words.flat();
+  const tensor = (values) => new Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
+  const { logits } = await model({ input_ids: tensor(ids), attention_mask: tensor(ids.map(() => 1)) });
+  const [rows] = logits.tolist();
+  let next = 0;
+  return words.map(({ length }) => activate(rows[(next += length) - length]));
 }
+
+/** Returns the scores of logits. hf_brnn/evaluation/activation.py follows the same rule. */
+function activate(logits) {
+  if (problem.type === REGRESSION) return logits;
+  return problem.type === MULTI_LABEL ? logits.map((logit) => 1 / (1 + Math.exp(-logit))) : softmax(logits);
+}
+
+const indexOfLargest = (values) => values.indexOf(Math.max(...values));
 
 /**
- * The label of a text, from its scores: the one whose probability, divided by its threshold, is the largest. Without
- * thresholds, that is the most probable one. hf_brnn/evaluation/thresholds.py follows the same rule.
+ * Returns what the rows of a text say. hf_brnn/evaluation/thresholds.py and hf_brnn/inference/score_files.py follow the
+ * same rules.
+ *
+ * @returns {{labels: string[], score: number, scores: number[], index: number}}
+ *   The label, the labels, or the tags of the words; the probability of the label, of the most probable label, the mean
+ *   of those of the tags, or the first number; for whole texts the scores of all labels, and which of them `score` is.
  */
-function choose(all) {
-  const scaled = ({ index, score }) => score / (thresholds ? thresholds[index] : 1);
-  return all.reduce((best, other) => (scaled(other) > scaled(best) ? other : best));
+function choose(rows) {
+  const { type, labels, thresholds } = problem;
+  const best = rows.map((scores) => indexOfLargest(scores.map((score, index) => score / thresholds[index])));
+  if (type === TOKENS) {
+    const total = rows.reduce((sum, scores) => sum + Math.max(...scores), 0);
+    return { labels: best.map((index) => labels[index]), score: total / Math.max(rows.length, 1) };
+  }
+  const [scores] = rows;
+  if (type === REGRESSION) return { labels: [], score: scores[0], scores, index: 0 };
+  if (type === MULTI_LABEL) {
+    const index = indexOfLargest(scores);
+    return { labels: labels.filter((_, each) => scores[each] > thresholds[each]), score: scores[index], scores, index };
+  }
+  return { labels: [labels[best[0]]], score: scores[best[0]], scores, index: best[0] };
 }
 
 /**
@@ -71,45 +101,50 @@ function choose(all) {
  * texts, and a batch is not faster here.
  *
  * @param {string[]} texts
- * @returns {Promise<{label: string, score: number}[]>} The label of each text, and its probability.
+ * @returns What `choose` returns, of each text.
  */
 async function classify(texts) {
-  const results = [];
+  const answers = [];
   for (const text of texts) {
-    const { label, score } = choose(await scores(text));
-    results.push({ label, score });
+    answers.push(choose(await scoreRows(text)));
   }
-  return results;
+  return answers;
 }
 
 /**
- * Scores a text, and the effect of each of its words: the probability of the text's label minus that of the text with
- * `[UNK]` in place of the word. Each variant is scored alone, as in `classify`.
+ * Scores a text, and the effect of each of its words: the score of the text minus that of the text with `[UNK]` in
+ * place of the word. Each variant is scored alone, as in `classify`. For token classification, words have their tag
+ * instead.
  *
  * @param {string} text
- * @param {number} maxWords Words of a longer text have no effect.
- * @returns {Promise<{label: string, score: number, scores: {label: string, score: number}[], knownWords: number,
- *   pieces: {text: string, effect?: number}[]}>}
- *   The label; every label, the most probable one first; the share of the words that the model knows; the text cut into
- *   words and white space.
+ * @param {number} maxWords Words of a longer text have neither.
+ * @returns What `choose` returns, with the share of the words that the model knows in `knownWords`, and in `pieces` the
+ *   text cut into words and white space: `{text: string, effect?: number, tag?: string}[]`.
  */
 async function explain(text, maxWords) {
-  const all = await scores(text);
-  const chosen = choose(all);
-  const parts = splitWords(text);
-  const pieces = parts.map((part) => ({ text: part.text }));
-  const words = parts.filter((part) => part.isWord).length;
-  if (words <= maxWords) {
-    for (const [index, part] of parts.entries()) {
-      if (part.isWord) {
-        const variant = parts.map((other) => (other === part ? tokenizer.unk_token : other.text)).join("");
-        pieces[index].effect = chosen.score - (await probabilities([variant]))[0][chosen.index];
-      }
-    }
-  }
+  const answer = choose(await scoreRows(text));
   const isKnown = (token) => ![undefined, tokenizer.unk_token_id].includes(tokenizer.convert_tokens_to_ids(token));
   const knownWords = knownWordShare(tokenizer.tokenize(normalized(text)), isKnown);
-  return { label: chosen.label, score: chosen.score, scores: all, knownWords, pieces };
+  const parts = splitWords(text);
+  let pieces = parts.map((part) => ({ text: part.text }));
+  if (parts.filter((part) => part.isWord).length <= maxWords) {
+    pieces = problem.type === TOKENS ? tagWords(text, answer.labels) : await explainWords(parts, answer);
+  }
+  return { ...answer, knownWords, pieces };
+}
+
+async function explainWords(parts, { score, index }) {
+  const pieces = [];
+  for (const part of parts) {
+    const piece = { text: part.text };
+    if (part.isWord) {
+      const variant = parts.map((other) => (other === part ? tokenizer.unk_token : other.text)).join("");
+      const [scores] = await scoreRows(variant);
+      piece.effect = score - scores[index];
+    }
+    pieces.push(piece);
+  }
+  return pieces;
 }
 
 Comlink.expose({ load, classify, explain });

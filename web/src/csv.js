@@ -2,14 +2,15 @@
 
 import Papa from "papaparse";
 
-const ADDED_COLUMNS = ["label", "score"];
+import { addedFields } from "./problem.js";
 
 /**
  * @param {File} file A csv or tsv file in UTF-8 with a header; empty lines are left out.
+ * @param {{columns: string[]}} problem
  * @returns {Promise<{columns: string[], rows: Object<string, string>[]}>}
  * @throws {Error} A row can't be used, there is none, or the file already has a column that scoring adds.
  */
-export async function readTable(file) {
+export async function readTable(file, problem) {
   const { data: rows, errors, meta } = Papa.parse(decode(file.name, await file.arrayBuffer()), {
     header: true,
     skipEmptyLines: true,
@@ -25,7 +26,7 @@ export async function readTable(file) {
   if (rows.length === 0) {
     throw new Error(`${file.name}: no row to score below the header.`);
   }
-  const taken = ADDED_COLUMNS.filter((name) => meta.fields.includes(name));
+  const taken = problem.columns.filter((name) => meta.fields.includes(name));
   if (taken.length) {
     throw new Error(`${file.name}: already has a column ${taken.join(", ")}, which the scored file would repeat.`);
   }
@@ -40,8 +41,8 @@ function decode(name, bytes) {
   }
 }
 
-/** Returns the rows with their label and score as csv. */
-export function writeTable({ columns, rows }, results) {
-  const scored = rows.map((row, index) => ({ ...row, ...results[index] }));
-  return Papa.unparse(scored, { columns: [...columns, ...ADDED_COLUMNS] });
+/** Returns the rows with what was found out about each as csv. */
+export function writeTable({ columns, rows }, answers, problem) {
+  const scored = rows.map((row, index) => [...columns.map((name) => row[name]), ...addedFields(answers[index], problem)]);
+  return Papa.unparse({ fields: [...columns, ...problem.columns], data: scored });
 }

@@ -6,7 +6,10 @@ import "./style.css";
 const status = document.getElementById("model-status");
 
 loaded.then(
-  () => (status.hidden = true),
+  ({ type }) => {
+    status.hidden = true;
+    document.body.className = type;
+  },
   (error) => {
     status.setAttribute("role", "alert");
     status.textContent = `The model could not be loaded. ${error.message}`;

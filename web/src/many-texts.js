@@ -2,7 +2,8 @@
 
 import { classifier, loaded } from "./client.js";
 import { readTable, writeTable } from "./csv.js";
-import { attempt, percent } from "./page.js";
+import { attempt, plural } from "./page.js";
+import { makeView } from "./views.js";
 
 const TEXTS_PER_STEP = 50;
 const SHOWN_ROWS = 100;
@@ -44,7 +45,7 @@ form.addEventListener("drop", (event) => {
 async function choose(newFile) {
   if (!newFile) return;
   setSource(null);
-  setSource({ name: newFile.name, ...(await readTable(newFile)) });
+  setSource({ name: newFile.name, ...(await readTable(newFile, await loaded)) });
   column.focus();
 }
 
@@ -54,7 +55,7 @@ function setSource(newSource) {
   pasted.hidden = source !== null;
   chosen.hidden = source === null;
   if (source) {
-    fileName.textContent = `${source.name}, ${rowCount(source.rows.length)}`;
+    fileName.textContent = `${source.name}, ${textCount(source.rows.length)}`;
     column.replaceChildren(...source.columns.map((name) => new Option(name, name, false, name === "text")));
   }
 }
@@ -68,9 +69,8 @@ async function score() {
   done.hidden = true;
   progress.hidden = false;
   try {
-    await loaded;
-    const results = await classifyAll(texts);
-    show(name, data, texts, results);
+    const solved = await loaded;
+    show(name, data, texts, await classifyAll(texts), solved);
   } finally {
     isScoring = false;
     run.removeAttribute("aria-disabled");
@@ -88,43 +88,43 @@ function readLines() {
 
 async function classifyAll(texts) {
   const bar = progress.querySelector("progress");
-  const results = [];
-  spoken.textContent = `Scoring ${rowCount(texts.length)}.`;
+  const answers = [];
+  spoken.textContent = `Scoring ${textCount(texts.length)}.`;
   bar.max = texts.length;
-  while (results.length < texts.length) {
-    bar.value = results.length;
-    count.textContent = `${results.length.toLocaleString("en")} of ${rowCount(texts.length)}`;
-    results.push(...(await classifier.classify(texts.slice(results.length, results.length + TEXTS_PER_STEP))));
+  while (answers.length < texts.length) {
+    bar.value = answers.length;
+    count.textContent = `${answers.length.toLocaleString("en")} of ${textCount(texts.length)}`;
+    answers.push(...(await classifier.classify(texts.slice(answers.length, answers.length + TEXTS_PER_STEP))));
   }
-  return results;
+  return answers;
 }
 
-function show(name, data, texts, results) {
-  const counts = new Map();
-  results.forEach(({ label }) => counts.set(label, (counts.get(label) ?? 0) + 1));
-  const parts = [...counts].sort((a, b) => b[1] - a[1]);
-  summary.textContent = parts
-    .map(([label, rows]) => `${label}: ${rows.toLocaleString("en")} (${percent(rows / texts.length)})`)
-    .join(", ");
+function show(name, data, texts, answers, solved) {
+  const view = makeView(solved);
+  summary.textContent = view.summary(answers);
   shown.hidden = texts.length <= SHOWN_ROWS;
   shown.textContent = `The first ${SHOWN_ROWS} rows; the file has all ${texts.length.toLocaleString("en")}.`;
-  table.tBodies[0].replaceChildren(...results.slice(0, SHOWN_ROWS).map((result, index) => row(texts[index], result)));
+  table.tHead.rows[0].replaceChildren(...view.headers.map(header));
+  table.tBodies[0].replaceChildren(...view.rows(texts, answers.slice(0, SHOWN_ROWS)).map(row));
   URL.revokeObjectURL(download.href);
-  download.href = URL.createObjectURL(new Blob([writeTable(data, results)], { type: "text/csv" }));
+  download.href = URL.createObjectURL(new Blob([writeTable(data, answers, solved)], { type: "text/csv" }));
   download.download = name;
   done.hidden = false;
-  spoken.textContent = `Scored ${rowCount(texts.length)}. ${summary.textContent}. The scored file is ready.`;
+  spoken.textContent = `Scored ${textCount(texts.length)}. ${summary.textContent}. The scored file is ready.`;
 }
 
-function row(text, { label, score }) {
+function header(name) {
+  const element = document.createElement("th");
+  element.scope = "col";
+  element.textContent = name;
+  return element;
+}
+
+function row(cells) {
   const element = document.createElement("tr");
-  for (const content of [text, label, percent(score)]) {
-    element.insertCell().textContent = content;
-  }
+  cells.forEach((content) => element.insertCell().append(...[content].flat()));
   element.cells[0].dir = "auto";
   return element;
 }
 
-function rowCount(number) {
-  return `${number.toLocaleString("en")} ${number === 1 ? "text" : "texts"}`;
-}
+const textCount = (count) => plural(count, "text");
