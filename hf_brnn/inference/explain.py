@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 import numpy as np
 
 from ..data.known_words import known_word_shares
-from ..data.problem_type import SINGLE_LABEL, TOKENS
+from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
 
 if TYPE_CHECKING:
     from .base_classifier import Classifier
 
 # The characters with the Unicode property White_Space, as in JavaScript's \p{White_Space}. Python's \s has more.
 WHITE_SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+"
+
+# Each word costs a classification of the whole text, so the time grows with the square of the words: this many take
+# tens of seconds.
+MAX_WORDS = 1_000
 
 
 class Explanation(NamedTuple):
@@ -49,7 +53,8 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
         text: The text.
 
     Raises:
-        ValueError: The tokenizer has no unknown token, or the classifier is one of tokens.
+        ValueError: The text has more than `MAX_WORDS` words, the tokenizer has no unknown token, or the classifier is
+            one of tokens.
     """
     if classifier.problem_type == TOKENS:
         raise ValueError("explain is for models of whole texts, but this one gives each word a tag.")
@@ -57,10 +62,19 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
     if classifier.tokenizer.token_to_id(unknown) is None:
         raise ValueError("The tokenizer has no unknown token, which is put in the place of a word. Train it with one.")
     parts = split_words(text)
+    words = sum(is_word for _, is_word in parts)
+    if words > MAX_WORDS:
+        raise ValueError(
+            f"The text has {words:,} words, but explain classifies it once for each word and takes at most "
+            f"{MAX_WORDS:,}. Explain a part of it."
+        )
     tokenized = classifier.tokenize([text])
     probabilities = classifier.scores(tokenized)
-    is_single = classifier.problem_type == SINGLE_LABEL
-    label = int(classifier.choose(probabilities)[0]) if is_single else int(probabilities[0].argmax())
+    label = 0
+    if classifier.problem_type == SINGLE_LABEL:
+        label = int(classifier.choose(probabilities)[0])
+    elif classifier.problem_type == MULTI_LABEL:
+        label = int(probabilities[0].argmax())
     probabilities = probabilities[0]
     explained: list[tuple[str, Optional[float]]] = []
     for index, (part, is_word) in enumerate(parts):

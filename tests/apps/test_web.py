@@ -5,32 +5,38 @@ import shutil
 import subprocess
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from models import save_model
 from playwright.sync_api import expect
 from processes import REPOSITORY
 
-from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import tokenize
 from hf_brnn.data.known_words import known_word_shares
+from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from hf_brnn.data.rows import load_rows
 from hf_brnn.hub.layout import GRAPH, QUANTIZED_GRAPH
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.explain import explain
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
-from hf_brnn.model.tokenization_brnn import save_tokenizer, train_tokenizer
-from hf_brnn.onnx.export import write_graph
-from hf_brnn.onnx.quantize import quantize_graph
+from hf_brnn.inference.score_files import score_file
 
 pytestmark = pytest.mark.node
 
 WEB = REPOSITORY / "web"
+# Names of the labels, targets or tags of a model of each kind.
+KINDS = {
+    MULTI_LABEL: ["anger", "joy", "fear"],
+    REGRESSION: ["valence", "arousal"],
+    TOKENS: ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"],
+}
 TIMEOUT_MS = 600_000  # guards against hanging
 SAMPLE = load_rows(DataArguments()).texts[:500]
+COLORS = "elements => elements.map(element => getComputedStyle(element).backgroundColor)"
 STRANGE = {
     "empty": "",
     "emoji": "😀❤️👍🏽 finally home 👨‍👩‍👧",
@@ -119,6 +125,28 @@ def page(open_page, built):
 
 
 @pytest.fixture(scope="module")
+def kinds(serve, tmp_path_factory):
+    """The model directory of each kind, with the addresses of two pages: of its float32 graph, which lies in the place
+    of the int8 one, and of its int8 graph."""
+    root = tmp_path_factory.mktemp("kinds")
+    folders = {
+        kind: save_model(root / kind, kind, names, SAMPLE, [0.4, 0.7, 0.5] if kind == MULTI_LABEL else None)
+        for kind, names in KINDS.items()
+    }
+    address, page = serve(folders[TOKENS])
+    for kind, folder in folders.items():
+        for graph in (GRAPH, QUANTIZED_GRAPH):
+            target = page / kind / Path(graph).stem
+            shutil.copytree(page, target, ignore=shutil.ignore_patterns(*KINDS, "model"))
+            shutil.copytree(folder, target / "model")
+            shutil.copy(folder / graph, target / "model" / QUANTIZED_GRAPH)
+    return {
+        kind: (folder, *(f"{address}{kind}/{Path(graph).stem}/" for graph in (GRAPH, QUANTIZED_GRAPH)))
+        for kind, folder in folders.items()
+    }
+
+
+@pytest.fixture(scope="module")
 def classifier(exported_folder):
     """The same int8 graph in Python, one text at a time: activations are quantized by the largest in a batch, so that a
     score depends on the texts beside it, by 0.01 and more."""
@@ -130,11 +158,11 @@ def choose_file(page, name, content):
 
 
 def type_text(page, text):
-    """Puts a text into the box; returns the label and the score that the page then shows."""
+    """Puts a text into the box; returns the label and the score that the page then shows, if it is a probability."""
     page.get_by_label("Text", exact=True).fill(text)
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     score = page.locator("#score").inner_text() or "0 %"
-    return page.locator("#label").inner_text(), float(score.removesuffix(" %")) / 100
+    return page.locator("#label").inner_text(), float(score.removesuffix(" %")) / 100 if "%" in score else None
 
 
 def test_a_csv_comes_back_with_the_labels_and_scores_of_python(page, classifier, exported_folder):
@@ -247,8 +275,10 @@ def test_the_page_works_by_keyboard_alone(page):
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_axe_finds_nothing_that_shuts_people_out(open_page, built, color_scheme):
-    page = open_page(built[0], color_scheme=color_scheme, viewport={"width": 375, "height": 800})
+@pytest.mark.parametrize("kind", [SINGLE_LABEL, *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS)])
+def test_axe_finds_nothing_that_shuts_people_out(open_page, request, kind, color_scheme):
+    address = request.getfixturevalue("built")[0] if kind == SINGLE_LABEL else request.getfixturevalue("kinds")[kind][1]
+    page = open_page(address, color_scheme=color_scheme, viewport={"width": 375, "height": 800})
     type_text(page, "I love it, but the battery is terrible and the support never answers :(")
     page.get_by_label("One text a line").fill("so happy\nnever again\n")
     page.get_by_role("button", name="Score").click()
@@ -275,19 +305,14 @@ def test_it_loads_little_and_then_nothing(page, built):
 
 def test_labels_and_words_come_from_the_folder(serve, open_page, tmp_path):
     names = ["café", "bar", "club"]
-    tokenizer = train_tokenizer(["so happy", "ΟΔΟΣ"], vocab_size=10)
-    config = BrnnConfig(
-        vocab_size=len(tokenizer), embedding_size=8, hidden_size=8, cell_type="gru", initializer_range=1.0,
-        id2label=dict(enumerate(names)), label2id={name: index for index, name in enumerate(names)},
-    )  # fmt: skip
-    torch.manual_seed(0)
-    model = BrnnForSequenceClassification(config).eval()
-    folder = tmp_path / "places"
-    model.config.thresholds = [0.9, 0.01, 0.9]
-    model.save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
-    write_graph(model, folder / GRAPH)
-    quantize_graph(folder / GRAPH, folder / QUANTIZED_GRAPH)
+    folder = save_model(
+        tmp_path / "places",
+        SINGLE_LABEL,
+        names,
+        ["so happy", "so", "ΟΔΟΣ", "so ΟΔΟΣ"],
+        [0.9, 0.01, 0.9],
+        cell_type="gru",
+    )
     classifier = OnnxClassifier(folder, num_threads=1)
 
     page = open_page(serve(folder)[0])
@@ -299,6 +324,110 @@ def test_labels_and_words_come_from_the_folder(serve, open_page, tmp_path):
         percents = [float(shown[name].removesuffix(" %")) for name in names]
         np.testing.assert_allclose(percents, 100 * classifier([text])[0], atol=1)
         assert list(shown.values()) == sorted(shown.values(), key=lambda share: -float(share.removesuffix(" %")))
+
+
+@pytest.mark.parametrize("quantized", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_csv_of_each_kind_comes_back_as_predict_writes_it(kinds, open_page, tmp_path, kind, quantized):
+    folder, *addresses = kinds[kind]
+    classifier = OnnxClassifier(folder, batch_size=1) if quantized else TorchClassifier(folder)
+    texts = [*SAMPLE[:50], *(text for name, text in STRANGE.items() if name != "long"), "two\x1cwords \u200b so"]
+    pd.DataFrame({"id": range(len(texts)), "text": texts}).to_csv(tmp_path / "tweets.csv", index=False)
+    score_file(classifier, tmp_path / "tweets.csv", tmp_path / "expected.csv", "text", pytest.fail, int)
+
+    page = open_page(addresses[quantized])
+    choose_file(page, "tweets.csv", (tmp_path / "tweets.csv").read_bytes())
+    page.get_by_role("button", name="Score").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    scored, expected = (
+        pd.read_csv(path, keep_default_na=False) for path in (download.value.path(), tmp_path / "expected.csv")
+    )
+    pd.testing.assert_frame_equal(scored, expected, check_dtype=False, rtol=0, atol=0.01 if quantized else 1e-4)
+    if kind != REGRESSION:
+        assert scored["label"].nunique() > 2
+
+
+def test_several_labels_are_marked_where_they_pass_their_thresholds(kinds, open_page):
+    folder, address, _ = kinds[MULTI_LABEL]
+    classifier = TorchClassifier(folder)
+    page = open_page(address)
+    verdicts = set()
+    for text in SAMPLE[:3]:
+        type_text(page, text)
+        chosen = classifier.predict([text])[0]
+        assert page.locator("#label").inner_text() == (", ".join(chosen) or "No label")
+        assert page.locator("#score").inner_text() == ""
+        scores = dict(zip(classifier.label_names, classifier([text])[0]))
+        items = page.locator("#bars > li").all()
+        assert [item.inner_text().split("\n") for item in items] == [
+            [f"✓ {name}" if name in chosen else name, f"{100 * scores[name]:.1f} %"]
+            for name in sorted(scores, key=scores.get, reverse=True)
+        ]
+        assert [item.get_attribute("class") == "chosen" for item in items] == [
+            "✓" in item.inner_text() for item in items
+        ]
+        label = classifier.label_names[explain(classifier, text).label]
+        expect(page.locator("#legend")).to_contain_text(f"raise the probability of {label}, orange ones lower it")
+        verdicts.add(len(chosen))
+    assert verdicts == {0, 2}
+    expect(page.get_by_text("The mark on each line is the threshold of the label.")).to_be_visible()
+
+
+def test_numbers_are_shown_with_their_targets(kinds, open_page):
+    folder, address, _ = kinds[REGRESSION]
+    classifier = TorchClassifier(folder)
+    page = open_page(address)
+    text = SAMPLE[0]
+    type_text(page, text)
+    explanation = explain(classifier, text)
+    shown = dict(item.inner_text().split("\n") for item in page.locator("#bars > li").all())
+    assert list(shown) == ["valence", "arousal"]
+    numbers = [float(number.replace("−", "-")) for number in shown.values()]
+    np.testing.assert_allclose(numbers, explanation.probabilities, rtol=0.005)
+    assert page.locator("#label").inner_text() == shown["valence"]
+    assert page.locator("#score").inner_text() == "valence"
+    effects = {part: effect for part, effect in explanation.parts if effect is not None}
+    notes = [word.inner_text().replace("−", "-") or 0 for word in page.locator("#words > .word > small").all()]
+    step = 0.1 * max(map(abs, effects.values()))
+    np.testing.assert_allclose(list(map(float, notes)), list(effects.values()), atol=step / 2)
+    expect(page.locator("#legend")).to_contain_text("Blue words raise valence, orange ones lower it, by so much:")
+    assert "%" not in page.locator("#answer").inner_text()
+
+    page.get_by_label("One text a line").fill("so happy\nnever again\n")
+    page.get_by_role("button", name="Score").click()
+    expect(page.locator("#summary")).to_contain_text(re.compile(r"valence: mean \S+, from \S+ to \S+; arousal: mean"))
+    assert page.locator("thead").inner_text().split() == ["Text", "valence", "arousal"]
+    assert "%" not in page.locator("#done").inner_text()
+
+
+def test_words_are_shown_with_their_tags(kinds, open_page):
+    folder, address, _ = kinds[TOKENS]
+    classifier = TorchClassifier(folder)
+    page = open_page(address)
+    text = " ".join(SAMPLE[:6])
+    type_text(page, text)
+    (tags,) = classifier.predict([text])
+    assert set(tags) == set(KINDS[TOKENS])
+    tagged = [(word, tag) for word, tag in zip(text.split(), tags) if tag != "O"]
+    assert page.locator("#label").inner_text() == f"{len(tagged)} of {len(tags)} words tagged"
+    assert page.locator("#words").inner_text().replace("\n", " ").split() == [
+        each for word, tag in zip(text.split(), tags) for each in (word, tag) if each != "O"
+    ]
+    marked = page.locator("#words > .word")
+    assert [tuple(word.inner_text().split("\n")) for word in marked.all()] == tagged
+    colors = dict(zip((tag for _, tag in tagged), marked.locator(".tagged").evaluate_all(COLORS)))
+    assert colors["B-PER"] == colors["I-PER"] != colors["B-LOC"] == colors["I-LOC"]
+    legend = page.locator("#legend .tagged")
+    assert dict(zip(legend.all_inner_texts(), legend.evaluate_all(COLORS))) == {
+        "LOC": colors["B-LOC"],
+        "PER": colors["B-PER"],
+    }
+
+    type_text(page, "so " * 1001)
+    expect(page.locator("#label")).to_contain_text("of 1001 words tagged")
+    expect(page.get_by_text("Shown for texts of up to 1,000 words.")).to_be_visible()
+    assert marked.count() == 0
 
 
 def test_a_folder_without_graphs_is_refused(tmp_path):

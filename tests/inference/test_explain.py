@@ -4,10 +4,12 @@ import subprocess
 
 import numpy as np
 import pytest
+from models import save_model
 from processes import REPOSITORY
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION
 from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.explain import explain, split_words
@@ -87,3 +89,23 @@ def test_a_text_without_words_has_no_effects(classifier):
     explanation = explain(classifier, " \n")
     assert explanation.parts == [(" \n", None)]
     assert explanation.probabilities.shape == (2,)
+
+
+@pytest.mark.parametrize(("problem_type", "expected"), [(MULTI_LABEL, np.argmax), (REGRESSION, lambda scores: 0)])
+def test_effects_are_on_the_most_probable_label_or_the_first_number(tmp_path, problem_type, expected):
+    classifier = OnnxClassifier(save_model(tmp_path / "model", problem_type, ["a", "b", "c"], ["so happy", "never"]))
+    labels = set()
+    for text in ("so", "happy", "never", "so happy", "happy never"):
+        explanation = explain(classifier, text)
+        assert explanation.label == expected(classifier([text])[0])
+        labels.add(explanation.label)
+        word, effect = explanation.parts[0]
+        (without,) = classifier([text.replace(word, "[UNK]", 1)])
+        assert effect == explanation.probabilities[explanation.label] - without[explanation.label]
+    assert (len(labels) > 1) == (problem_type == MULTI_LABEL)
+
+
+def test_a_text_of_too_many_words_is_refused(classifier, monkeypatch):
+    monkeypatch.setattr(classifier, "scores", lambda tokenized: pytest.fail("it was classified"))
+    with pytest.raises(ValueError, match=r"The text has 1,001 words, .* at most 1,000\. Explain a part"):
+        explain(classifier, "so " * 1_001)
