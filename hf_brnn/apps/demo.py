@@ -1,16 +1,22 @@
 """The demo: a Gradio page that classifies a text, shows the effect of each word, and classifies lines and files."""
 
 import html
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NoReturn, Optional, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import gradio as gr
+import numpy as np
 
 from ..data.files import SUFFIXES, BadRow, column_values, read_batches
+from ..data.known_words import known_word_shares
+from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
+from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
 from ..inference.score_files import ScoreOptions, check_columns, score_file
@@ -35,6 +41,17 @@ EXAMPLES = [
     "the train was late again, ugh",
     "looooove this song 😀 https://example.com/song",
 ]
+TOKENS_EXAMPLES = ["Ada Brown flew from Paris to New York with Air France", "is Olga still in Rome ?"]
+# What the model does, for the kind of problem.
+TASKS = {
+    SINGLE_LABEL: "gives short texts one of {} labels",
+    MULTI_LABEL: "gives short texts any of {} labels",
+    REGRESSION: "predicts {} numbers of short texts",
+    TOKENS: "gives each word of short texts one of {} tags",
+}
+# The tag of words that are left plain.
+OUTSIDE = "O"
+NO_KNOWN_WORD = "<p>The model knows none of these words, so it can't judge the text.</p>"
 CSS = """
 .gradio-container { max-width: 860px !important; margin: auto !important; }
 .words { line-height: 1.5; overflow-wrap: anywhere; padding-top: 12px; white-space: pre-wrap; }
@@ -43,6 +60,15 @@ CSS = """
 .words small { display: block; font-size: 0.7em; opacity: 0.75; }
 .words .for { background: rgb(59 130 246 / var(--strength)); }
 .words .against { background: rgb(249 115 22 / var(--strength)); }
+.words .tag { background: oklch(0.68 0.15 var(--hue) / 0.38); }
+.scores { border-collapse: collapse; width: 100%; }
+.scores td { border: 0; padding: 2px 0; }
+.scores td:last-child { font-variant-numeric: tabular-nums; text-align: end; }
+.scores .line { padding: 2px 12px; width: 60%; }
+.scores .line span { background: var(--border-color-primary); border-radius: 4px; display: block; }
+.scores .line span span { background: var(--body-text-color-subdued); height: 8px; width: var(--share); }
+.scores .chosen { font-weight: 600; }
+.scores .chosen .line span span { background: var(--color-accent); }
 .scored-file .empty { min-height: 80px !important; }
 """
 
@@ -61,7 +87,7 @@ def launch(directory: Path, name: str) -> None:
 
     Raises:
         OSError: A file is missing, or no port is free.
-        ValueError: The model is not for one label out of several.
+        ValueError: The files of the model don't belong together.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with TemporaryDirectory(prefix="hf-brnn-") as uploads:
@@ -80,18 +106,24 @@ def launch(directory: Path, name: str) -> None:
 def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
     """Builds the page of a classifier. `name` is the name of the model on the page."""
 
-    def classify(text: str) -> tuple[Union[dict[str, float], str], str]:
+    problem_type, names = classifier.problem_type, classifier.label_names
+
+    def classify(text: str) -> Any:
         if not text.strip():
             raise gr.Error("Type a text first.", print_exception=False)
         if len(text) > MAX_CHARACTERS:
             raise gr.Error(
                 f"The text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most.", print_exception=False
             )
+        if problem_type == TOKENS:
+            return tags_html(classifier, text)
         explanation = explain(classifier, text)
         if not explanation.known_words:
-            return "No known word", "<p>The model knows none of these words, so it can't label the text.</p>"
-        probabilities = dict(zip(classifier.label_names, explanation.probabilities.tolist()))
-        return probabilities, words_html(explanation, classifier.label_names)
+            return "No known word", NO_KNOWN_WORD
+        words = words_html(explanation, names[explanation.label], problem_type)
+        if problem_type == SINGLE_LABEL:
+            return dict(zip(names, explanation.probabilities.tolist())), words
+        return scores_html(explanation.probabilities, classifier), words
 
     def score_lines(lines: str, progress: gr.Progress = gr.Progress()) -> Iterator[Scored]:  # noqa: B008
         texts = [line for line in lines.split("\n") if line.strip()]
@@ -113,46 +145,50 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
 
     with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(60, 60 * KEPT_MINUTES)) as demo:
         gr.Markdown(
-            f"# {name}\nA small recurrent network, trained with hf-brnn, gives short texts one of "
-            f"{len(classifier.label_names)} labels: {', '.join(classifier.label_names)}. Texts are not kept; files are "
-            f"deleted after {KEPT_MINUTES} minutes."
+            f"# {name}\nA small recurrent network, trained with hf-brnn, {TASKS[problem_type].format(len(names))}: "
+            f"{', '.join(names)}. Texts are not kept; files are deleted after {KEPT_MINUTES} minutes."
         )
         with gr.Tab("One text"):
             text = gr.Textbox(label="Text", info=f"Up to {MAX_CHARACTERS:,} characters.", lines=1, max_lines=8)
             button = gr.Button("Classify", variant="primary")
-            probabilities = gr.Label(label="Probabilities", render=False)
-            words = gr.HTML(label="Effect of each word", show_label=True, container=True, padding=True, render=False)
+            answer: list[gr.components.Component] = [
+                html_component("Tags" if problem_type == TOKENS else "Effect of each word")
+            ]
+            if problem_type == SINGLE_LABEL:
+                answer.insert(0, gr.Label(label="Probabilities", render=False))
+            elif problem_type != TOKENS:
+                answer.insert(0, html_component("Labels" if problem_type == MULTI_LABEL else "Prediction"))
             gr.Examples(
-                [[example] for example in EXAMPLES],
+                [[example] for example in (TOKENS_EXAMPLES if problem_type == TOKENS else EXAMPLES)],
                 text,
-                [probabilities, words],
+                answer,
                 classify,
                 cache_examples=False,
                 run_on_click=True,
                 api_visibility="private",
             )
-            probabilities.render()
-            words.render()
+            for component in answer:
+                component.render()
             gr.on(
                 [button.click, text.submit],
                 classify,
                 text,
-                [probabilities, words],
+                answer,
                 api_name="classify",
                 concurrency_limit=CONCURRENT_TEXTS,
-                show_progress_on=probabilities,
+                show_progress_on=answer[0],
             )
         limits = f"Up to {MAX_ROWS:,} {{}}, each of up to {MAX_CHARACTERS:,} characters."
         with gr.Tab("Many lines"):
             lines = gr.Textbox(label="Lines", info=f"A text a line. {limits.format('lines')}", lines=8, max_lines=16)
             lines_button = gr.Button("Score the lines", variant="primary")
-            lines_result = result_components()
+            lines_result = result_components(classifier)
         with gr.Tab("File"):
             file = gr.File(label=f"File ({', '.join(SUFFIXES)})", file_types=list(SUFFIXES), height=140)
             text_column = gr.Textbox("text", label="Column that holds the texts")
             gr.Markdown(f"Up to {MAX_FILE_MEGABYTES} MB. {limits.format('rows')}")
             file_button = gr.Button("Score the file", variant="primary")
-            file_result = result_components()
+            file_result = result_components(classifier)
         for click, score_function, inputs, outputs in (
             (lines_button.click, score_lines, [lines], lines_result),
             (file_button.click, score_upload, [file, text_column], file_result),
@@ -168,31 +204,96 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
     return demo
 
 
-def result_components() -> list[gr.components.Component]:
+def html_component(label: str) -> gr.HTML:
+    return gr.HTML(label=label, show_label=True, container=True, padding=True, render=False)
+
+
+def result_components(classifier: "Classifier") -> list[gr.components.Component]:
+    headers = [*(field.name for field in ScoreOptions().fields(classifier)), "text"]
     return [
         gr.File(label="Scored file", interactive=False, elem_classes="scored-file"),
-        gr.Dataframe(
-            label=f"First {PREVIEW_ROWS} rows", headers=["label", "score", "text"], interactive=False, wrap=True
-        ),
+        gr.Dataframe(label=f"First {PREVIEW_ROWS} rows", headers=headers, interactive=False, wrap=True),
     ]
 
 
-def words_html(explanation: Explanation, label_names: list[str]) -> str:
-    """Returns the text as HTML: each word coloured by its effect, with the effect in percentage points below it."""
+def scores_html(scores: np.ndarray, classifier: "Classifier") -> str:
+    """Returns what is predicted from `(num_labels,)` scores as HTML: the labels that are chosen and all probabilities,
+    the most probable label first, or the numbers of a regression."""
+    if classifier.problem_type == REGRESSION:
+        cells = [
+            f"<tr><td>{html.escape(name)}</td><td><b>{number(score)}</b></td></tr>"
+            for name, score in zip(classifier.label_names, scores)
+        ]
+        return f'<table class="scores">{"".join(cells)}</table>'
+    chosen = classifier.choose(scores[None])[0]
+    rows = []
+    for index in scores.argsort()[::-1]:
+        name, percent = html.escape(classifier.label_names[index]), f"{100 * scores[index]:.1f}"
+        rows.append(
+            f'<tr class="{"chosen" if chosen[index] else ""}"><td>{"✓ " if chosen[index] else ""}{name}</td>'
+            f'<td class="line"><span><span style="--share: {percent}%"></span></span></td><td>{percent} %</td></tr>'
+        )
+    names = [name for name, is_chosen in zip(classifier.label_names, chosen) if is_chosen]
+    heading = html.escape(", ".join(names) or "No label")
+    return f'<h2>{heading}</h2><table class="scores">{"".join(rows)}</table>'
+
+
+def tags_html(classifier: "Classifier", text: str) -> str:
+    """Returns the text as HTML: each word coloured by the kind of its tag, with the tag below it; `O` is left plain."""
+    tokenized = classifier.tokenize([text])
+    if not known_word_shares(tokenized, classifier.tokenizer)[0]:
+        return NO_KNOWN_WORD
+    (scores,) = split_words(tokenized, classifier.scores(tokenized))
+    tags = iter([classifier.label_names[index] for index in classifier.choose(scores)])
+    kinds = sorted({kind_of(name) for name in classifier.label_names if name != OUTSIDE})
+
+    def color(word: str, note: str, kind: str) -> str:
+        hue = 260 + 360 * kinds.index(kind) / len(kinds)
+        note = f"<small>{html.escape(note)}</small>" if note else ""
+        return f'<span class="tag" style="--hue: {hue:.0f}">{html.escape(word)}{note}</span>'
+
     words = []
-    for part, change in explanation.parts:
-        points = round(100 * (change or 0))
-        if change is None:
+    for part in re.split(r"(\s+)", text):
+        tag = next(tags) if part.strip() else OUTSIDE
+        words.append(html.escape(part) if tag == OUTSIDE else color(part, tag, kind_of(tag)))
+    legend = " ".join(color(kind, "", kind) for kind in kinds)
+    return f'<div class="words">{"".join(words)}</div><div class="words">{legend}</div>'
+
+
+def kind_of(tag: str) -> str:
+    """Returns the kind of entity of a tag such as B-PER or I-PER."""
+    return re.sub("^[BIESLU]-", "", tag)
+
+
+def words_html(explanation: Explanation, name: str, problem_type: str) -> str:
+    """Returns the text as HTML: each word coloured by its effect on the label or target `name`, with the effect below
+    it: in percentage points, or for a regression in the unit of the target."""
+    is_regression = problem_type == REGRESSION
+    largest = max(1e-6, *(abs(effect or 0) for _, effect in explanation.parts)) if is_regression else 1
+    words = []
+    for part, effect in explanation.parts:
+        if effect is None:
             words.append(html.escape(part))
-        else:
-            side, sign = ("for", "+") if points > 0 else ("against", "") if points else ("", "")
-            style = f'class="{side}" style="--strength: {0.1 + 0.7 * abs(change):.2f}"'
-            words.append(f"<span {style}>{html.escape(part)}<small>{sign}{points}</small></span>")
+            continue
+        size = abs(effect)
+        note = number(size, largest, 2) if is_regression else f"{100 * size:.0f}"
+        side, sign = ("for", "+") if effect > 0 else ("against", "-")
+        if not note.strip("0."):
+            side = sign = ""
+        style = f'class="{side}" style="--strength: {0.1 + 0.7 * size / largest:.2f}"'
+        words.append(f"<span {style}>{html.escape(part)}<small>{sign}{note}</small></span>")
+    amount, measure = ("much", "number") if is_regression else ("many percentage points", "probability")
+    moved = html.escape(name) if is_regression else f"the probability of {html.escape(name)}"
     return (
-        f'<div class="words">{"".join(words)}</div><p>How many percentage points each word moves the probability of '
-        f"{html.escape(label_names[explanation.label])} (blue: up, orange: down): the probability of the whole "
-        "text minus that of the text with the word replaced by [UNK].</p>"
+        f'<div class="words">{"".join(words)}</div><p>How {amount} each word moves {moved} (blue: up, orange: down): '
+        f"the {measure} of the whole text minus that of the text with the word replaced by [UNK].</p>"
     )
+
+
+def number(value: float, largest: Optional[float] = None, digits: int = 3) -> str:
+    """Returns a number with so many decimals that `largest`, by default itself, has `digits` significant digits."""
+    size = max(abs(value if largest is None else largest), 1e-6)
+    return f"{value:,.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
 
 
 def score(classifier: "Classifier", source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
@@ -215,8 +316,13 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
         target = Path(folder) / f"{source.stem}.scored{TARGET_SUFFIXES.get(suffix, suffix)}"
         score_file(classifier, source, target, text_column, refuse, on_scored)
         first = next(read_batches(target, refuse, PREVIEW_ROWS)).table
-        columns = [first[name].to_pylist() for name in ("label", "score", text_column)]
-        yield str(target), [[label, f"{float(value):.3f}", text] for label, value, text in zip(*columns)]
+        names = [field.name for field in ScoreOptions().fields(classifier)]
+        columns = [first[name].to_pylist() for name in (*names, text_column)]
+        preview = [
+            [value if name == "label" else f"{float(value):.3f}" for name, value in zip(names, values)]
+            for *values, _ in zip(*columns)
+        ]
+        yield str(target), [[*row, join_words(text)] for row, text in zip(preview, columns[-1])]
 
 
 def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
@@ -233,10 +339,16 @@ def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
         if rows > MAX_ROWS:
             raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")
         for number, text in zip(batch.numbers, column_values(str(source), batch.table, text_column)):
+            text = join_words(text)
             if isinstance(text, str) and len(text) > MAX_CHARACTERS:
                 problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
                 refuse(BadRow(str(source), batch.unit, number, problem))
     return rows
+
+
+def join_words(text: Any) -> Any:
+    """Returns the text of a row, whose words may be a list."""
+    return " ".join(map(str, text)) if isinstance(text, list) else text
 
 
 def refuse(bad_row: BadRow) -> NoReturn:

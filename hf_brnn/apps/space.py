@@ -28,8 +28,8 @@ CARD = """\
 ---
 {metadata}---
 
-The demo of {name}, a text classifier trained with hf-brnn. Type a text to see its label and the effect of each word,
-or classify lines and files. `model/README.md` says how the model was trained and what its limits are.
+The demo of {name}, a small text model trained with hf-brnn. Type a text to see what the model makes of it and of each
+word, or score lines and files. `model/README.md` says how the model was trained and what its limits are.
 
 ```bash
 pip install gradio=={gradio} -r requirements.txt
@@ -51,7 +51,7 @@ def write_space(directory: Path, target: Path) -> None:
     Raises:
         FileExistsError: `target` exists, or the model directory holds other files.
         FileNotFoundError: The model directory has no card.
-        ValueError: The model is not for one label out of several.
+        ValueError: The files of the model don't belong together.
     """
     if target.exists():
         raise FileExistsError(f"{target} exists already. Remove it, or name another directory.")
