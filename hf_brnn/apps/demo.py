@@ -46,7 +46,7 @@ TOKENS_EXAMPLES = ["Ada Brown flew from Paris to New York with Air France", "is 
 TASKS = {
     SINGLE_LABEL: "gives short texts one of {} labels",
     MULTI_LABEL: "gives short texts any of {} labels",
-    REGRESSION: "predicts {} numbers of short texts",
+    REGRESSION: "predicts numbers for short texts",
     TOKENS: "gives each word of short texts one of {} tags",
 }
 # The tag of words that are left plain.
@@ -56,15 +56,19 @@ CSS = """
 .gradio-container { max-width: 860px !important; margin: auto !important; }
 .words { line-height: 1.5; overflow-wrap: anywhere; padding-top: 12px; white-space: pre-wrap; }
 .words ~ p { font-size: 0.85em; margin-top: 12px; opacity: 0.75; }
-.words span { border-radius: 4px; display: inline-block; max-width: 100%; padding: 1px 4px; text-align: center; }
+.words span { border-radius: 4px; display: inline-block; max-width: 100%; padding: 1px 4px; text-align: center;
+  vertical-align: top; }
 .words small { display: block; font-size: 0.7em; opacity: 0.75; }
 .words .for { background: rgb(59 130 246 / var(--strength)); }
 .words .against { background: rgb(249 115 22 / var(--strength)); }
-.words .tag { background: oklch(0.68 0.15 var(--hue) / 0.38); }
-.scores { border-collapse: collapse; width: 100%; }
-.scores td { border: 0; padding: 2px 0; }
+.words .tag { background: oklch(0.68 0.15 var(--hue) / 0.38); margin-bottom: 4px; }
+.verdict { font-size: 1.3em; font-weight: 600; padding-top: 12px; }
+.scores { border-collapse: collapse; margin: 12px 0 0 !important; width: 100%; }
+.scores, .scores * { border: 0 !important; }
+.scores td { padding: 2px 0 !important; white-space: nowrap; }
+.scores td:first-child { overflow-wrap: anywhere; white-space: normal; }
 .scores td:last-child { font-variant-numeric: tabular-nums; text-align: end; }
-.scores .line { padding: 2px 12px; width: 60%; }
+.scores .line { padding: 2px 12px !important; width: 50%; }
 .scores .line span { background: var(--border-color-primary); border-radius: 4px; display: block; }
 .scores .line span span { background: var(--body-text-color-subdued); height: 8px; width: var(--share); }
 .scores .chosen { font-weight: 600; }
@@ -150,7 +154,7 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
         )
         with gr.Tab("One text"):
             text = gr.Textbox(label="Text", info=f"Up to {MAX_CHARACTERS:,} characters.", lines=1, max_lines=8)
-            button = gr.Button("Classify", variant="primary")
+            button = gr.Button("Predict" if problem_type == REGRESSION else "Classify", variant="primary")
             answer: list[gr.components.Component] = [
                 html_component("Tags" if problem_type == TOKENS else "Effect of each word")
             ]
@@ -235,7 +239,7 @@ def scores_html(scores: np.ndarray, classifier: "Classifier") -> str:
         )
     names = [name for name, is_chosen in zip(classifier.label_names, chosen) if is_chosen]
     heading = html.escape(", ".join(names) or "No label")
-    return f'<h2>{heading}</h2><table class="scores">{"".join(rows)}</table>'
+    return f'<div class="verdict">{heading}</div><table class="scores">{"".join(rows)}</table>'
 
 
 def tags_html(classifier: "Classifier", text: str) -> str:

@@ -17,12 +17,20 @@ from forks import HANGS
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from huggingface_hub import metadata_load
+from models import save_model
 from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.apps.demo import build_demo
 from hf_brnn.apps.space import write_space
+from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, TOKENS
+from hf_brnn.data.rows import load_rows
+from hf_brnn.inference.explain import explain
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
+
+TEXTS = load_rows(DataArguments()).texts[:6]
 
 
 @contextmanager
@@ -212,6 +220,103 @@ def test_a_short_request_does_not_wait_for_a_long_file(server, client, tmp_path)
     assert len(pd.read_csv(scored)) == 2
     scored, _ = job.result()
     assert len(pd.read_csv(scored)) == 40_000
+
+
+@pytest.fixture
+def open_demo(tmp_path, browser):
+    """Serves the demo of a random model of a kind, and opens it; returns the page, a client and the classifier."""
+    opened = []
+
+    def open_kind(problem_type, names, thresholds=None):
+        classifier = OnnxClassifier(save_model(tmp_path / "model", problem_type, names, TEXTS, thresholds))
+        demo = build_demo(classifier, "model")
+        _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+        page = browser.new_page()
+        opened.extend((page, demo))
+        page.goto(address)
+        return page, Client(address, verbose=False), classifier
+
+    yield open_kind
+    for each in opened:
+        each.close()
+
+
+def show(page, text, button="Classify"):
+    page.get_by_label("Text").fill(text)
+    page.get_by_role("button", name=button).click()
+    expect(page.locator(".words").first).to_be_visible()
+
+
+def test_labels_that_pass_their_thresholds_are_marked(open_demo):
+    page, client, classifier = open_demo(MULTI_LABEL, ["anger", "joy", "fear"], [0.6, 0.7, 0.6])
+    found = {tuple(labels) for labels in classifier.predict(TEXTS)}
+    assert () in found
+    assert max(map(len, found)) > 1
+    for text in TEXTS:
+        answer, words = client.predict(text, api_name="/classify")
+        (chosen,), (scores,) = classifier.predict([text]), classifier([text])
+        assert re.search('"verdict">(.*?)<', answer)[1] == (", ".join(chosen) or "No label")
+        assert re.findall("✓ (\\w+)<", answer) == sorted(
+            chosen, key=lambda name: -scores[classifier.label_names.index(name)]
+        )
+        assert re.findall(r">([\d.]+) %", answer) == [f"{100 * score:.1f}" for score in sorted(scores, reverse=True)]
+        assert f"the probability of {classifier.label_names[scores.argmax()]} (blue" in words
+    show(page, TEXTS[0])
+    expect(page.locator(".scores tr")).to_have_count(3)
+    scored, preview = client.predict("\n".join(TEXTS), api_name="/score_lines")
+    assert pd.read_csv(scored, keep_default_na=False)["label"].tolist() == list(
+        map("|".join, classifier.predict(TEXTS))
+    )
+    assert preview["headers"] == ["label", "score", "text"]
+
+
+def test_numbers_are_shown_with_their_targets(open_demo):
+    page, client, classifier = open_demo(REGRESSION, ["valence", "arousal"])
+    show(page, TEXTS[0], "Predict")
+    explanation = explain(classifier, TEXTS[0])
+    cells = [row.split("\t") for row in page.locator(".scores").inner_text().split("\n")]
+    assert [name for name, _ in cells] == ["valence", "arousal"]
+    np.testing.assert_allclose([float(number) for _, number in cells], explanation.probabilities, rtol=0.005)
+    notes = [float(note) for note in page.locator(".words small").all_inner_texts()]
+    effects = [effect for _, effect in explanation.parts if effect is not None]
+    np.testing.assert_allclose(notes, effects, atol=0.05 * max(map(abs, effects)))
+    expect(page.get_by_text("How much each word moves valence (blue: up, orange: down)")).to_be_visible()
+    assert "%" not in page.locator(".gradio-container").inner_text()
+    scored, preview = client.predict("\n".join(TEXTS), api_name="/score_lines")
+    table = pd.read_csv(scored)
+    assert list(table) == ["text", "score_valence", "score_arousal"]
+    np.testing.assert_allclose(table[["score_valence", "score_arousal"]], classifier(TEXTS), atol=1e-5)
+    assert preview["headers"] == ["score_valence", "score_arousal", "text"]
+    np.testing.assert_allclose([list(map(float, row[:2])) for row in preview["data"]], classifier(TEXTS), atol=1e-3)
+
+
+def test_words_are_shown_with_their_tags(open_demo, tmp_path):
+    page, client, classifier = open_demo(TOKENS, ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"])
+    text = "  ".join(TEXTS)
+    show(page, text)
+    (tags,) = classifier.predict([text])
+    assert set(tags) == set(classifier.label_names)
+    tagged = [[word, tag] for word, tag in zip(text.split(), tags) if tag != "O"]
+    words, legend = page.locator(".words").all()
+    nodes = "spans => spans.map(span => [...span.childNodes].map(node => node.textContent))"
+    assert words.locator(".tag").evaluate_all(nodes) == tagged
+    assert words.text_content().split() == [word + tag.removeprefix("O") for word, tag in zip(text.split(), tags)]
+    color = "spans => spans.map(span => span.style.getPropertyValue('--hue'))"
+    colors = dict(zip((tag[2:] for _, tag in tagged), words.locator(".tag").evaluate_all(color)))
+    shown = dict(zip(legend.locator(".tag").all_inner_texts(), legend.locator(".tag").evaluate_all(color)))
+    assert shown == colors
+    assert len(set(shown.values())) == 2
+    assert client.predict("xqwzf fdsf", api_name="/classify").startswith("<p>The model knows none")
+
+    rows = [{"tokens": text.split()} for text in TEXTS]
+    pd.DataFrame(rows).to_json(tmp_path / "words.jsonl", orient="records", lines=True)
+    scored, preview = client.predict(handle_file(tmp_path / "words.jsonl"), "tokens", api_name="/score_upload")
+    expected = [" ".join(tags) for tags in classifier.predict(TEXTS)]
+    assert pd.read_json(scored, lines=True)["label"].tolist() == expected
+    assert [[row[0], row[2]] for row in preview["data"]] == [list(row) for row in zip(expected, TEXTS)]
+    pd.DataFrame([{"tokens": ["a"] * 501}]).to_json(tmp_path / "long.jsonl", orient="records", lines=True)
+    with pytest.raises(AppError, match=r"long.jsonl, line 1: the text has 1,001 characters"):
+        client.predict(handle_file(tmp_path / "long.jsonl"), "tokens", api_name="/score_upload")
 
 
 def test_a_space_works_alone_and_leaves_no_file_behind(tmp_path):
