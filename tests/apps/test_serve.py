@@ -16,6 +16,7 @@ from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.apps import serve
+from hf_brnn.data.problem_type import SINGLE_LABEL
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
 TEXTS = ["so happy with it", "I do not recommend this product", "", "zzzqqq"]
@@ -121,6 +122,7 @@ def test_health_metrics_and_documentation(server):
 
 def test_the_label_that_thresholds_choose_comes_first(classifier):
     class Choosing:
+        problem_type = SINGLE_LABEL
         label_names = ("a", "b", "c")
 
         def choose(self, probabilities):
