@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional
 import gradio as gr
 import numpy as np
 
-from ..data.files import SUFFIXES, BadRow, column_values, read_batches
+from ..data.bad_rows import BadRow
+from ..data.batches import column_values
+from ..data.columns import find_text_column
+from ..data.files import read_batches
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
-from ..inference.score_files import ScoreOptions, check_columns, score_file
+from ..inference.score_files import ScoreOptions, score_file
 
 if TYPE_CHECKING:
     from ..inference.base_classifier import Classifier
@@ -33,6 +36,8 @@ KEPT_MINUTES = 10
 # Requests that run at the same time; others wait.
 CONCURRENT_TEXTS = 16
 CONCURRENT_FILES = 4
+# What may be uploaded.
+UPLOADS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 # The suffix of the scored file, where it differs from that of the upload.
 TARGET_SUFFIXES = {".txt": ".csv", ".json": ".jsonl"}
 EXAMPLES = [
@@ -188,7 +193,7 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
             lines_button = gr.Button("Score the lines", variant="primary")
             lines_result = result_components(classifier)
         with gr.Tab("File"):
-            file = gr.File(label=f"File ({', '.join(SUFFIXES)})", file_types=list(SUFFIXES), height=140)
+            file = gr.File(label=f"File ({', '.join(UPLOADS)})", file_types=list(UPLOADS), height=140)
             text_column = gr.Textbox("text", label="Column that holds the texts")
             gr.Markdown(f"Up to {MAX_FILE_MEGABYTES} MB. {limits.format('rows')}")
             file_button = gr.Button("Score the file", variant="primary")
@@ -321,7 +326,8 @@ def score(classifier: "Classifier", source: Path, text_column: str, progress: gr
         score_file(classifier, source, target, text_column, refuse, on_scored)
         first = next(read_batches(target, refuse, PREVIEW_ROWS)).table
         names = [field.name for field in ScoreOptions().fields(classifier)]
-        columns = [first[name].to_pylist() for name in (*names, text_column)]
+        # The upload may have columns of these names: the new ones are the last.
+        columns = [first[name].to_pylist() for name in (*first.column_names[-len(names) :], text_column)]
         preview = [
             [value if name == "label" else f"{float(value):.3f}" for name, value in zip(names, values)]
             for *values, _ in zip(*columns)
@@ -336,13 +342,14 @@ def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
         ValueError: There are too many rows, one can't be read or is too long, or a column is missing.
     """
     rows = 0
-    fields = ScoreOptions().fields(classifier)
     for batch in read_batches(source, refuse):
-        check_columns(str(source), batch.table.column_names, text_column, fields, classifier)
+        text_column = find_text_column(
+            str(source), batch.table.column_names, text_column, classifier.problem_type == TOKENS
+        )
         rows += len(batch.table)
         if rows > MAX_ROWS:
             raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")
-        for number, text in zip(batch.numbers, column_values(str(source), batch.table, text_column)):
+        for number, text in zip(batch.numbers, column_values(str(source), batch, text_column)):
             text = join_words(text)
             if isinstance(text, str) and len(text) > MAX_CHARACTERS:
                 problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"

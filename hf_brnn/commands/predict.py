@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .parser import CommandParser, run_command
+from .rows import add_format_options
 
 if TYPE_CHECKING:
+    from ..data.open_file import FileFormat
     from ..inference.score_files import ScoreOptions
 
 EXAMPLES = """\
@@ -47,6 +49,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
     parser.add_argument("--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt.")
     parser.add_argument("--output", metavar="FILE", help="File to write: the same rows with columns label and score.")
+    add_format_options(parser)
     parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text, tweet, review ...]")
     parser.add_argument("--all_scores", action="store_true", help="Write the score of each label: score_<label>.")
     parser.add_argument(
@@ -121,6 +124,7 @@ def check_input(args: argparse.Namespace) -> None:
     OSError: The input does not exist, or is a directory where a file is expected or the reverse.
     ValueError: The suffix of the output is unknown.
     """
+    file_format(args).check()
     if args.input is None or "://" in args.input:
         return
     path = Path(args.input)
@@ -128,7 +132,7 @@ def check_input(args: argparse.Namespace) -> None:
         raise FileNotFoundError(f"--input {path}: no such file or directory. Check the path.")
     if args.engine == "ray" and not path.is_dir():
         raise NotADirectoryError(f"--input {path} is a file, but --engine ray reads a directory. Leave out --engine.")
-    if args.engine == "local" and path.is_dir():
+    if args.engine == "local" and path.is_dir() and not (path / "state.json").is_file():
         raise IsADirectoryError(f"--input {path} is a directory. Name a file, or use --engine ray for parquet files.")
     if args.engine == "local" and Path(args.output).suffix.lower() not in WRITABLE:
         raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
@@ -169,11 +173,17 @@ def score_options(args: argparse.Namespace) -> "ScoreOptions":
     return ScoreOptions(args.all_scores, args.min_score, args.known_words)
 
 
+def file_format(args: argparse.Namespace) -> "FileFormat":
+    from ..data.open_file import FileFormat
+
+    return FileFormat(args.encoding, args.delimiter, args.quoting)
+
+
 def predict_file(args: argparse.Namespace) -> None:
     """Writes the rows of a file with label and score."""
     from tqdm import tqdm
 
-    from ..data.files import BadRow, BadRowsError
+    from ..data.bad_rows import BadRow, BadRowsError
     from ..inference.load import load
     from ..inference.score_files import score_file
 
@@ -195,6 +205,7 @@ def predict_file(args: argparse.Namespace) -> None:
             on_bad_row,
             progress.update,
             score_options(args),
+            file_format(args),
         )
     report_rows(scored, len(bad_rows), args.output)
 

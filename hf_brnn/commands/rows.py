@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 ROW_OPTIONS = (
     "data_files",
+    "encoding",
+    "delimiter",
+    "quoting",
     "dataset_name",
     "dataset_revision",
     "dataset_split",
@@ -28,6 +31,7 @@ ROW_OPTIONS = (
 def add_row_options(parser: CommandParser) -> None:
     """Adds the options that name labelled rows."""
     parser.add_argument("--data_files", nargs="+", metavar="FILE", help="csv, tsv, json, jsonl or parquet files.")
+    add_format_options(parser)
     parser.add_argument("--dataset_name", metavar="NAME", help="Dataset on the Hub instead, or sample.")
     parser.add_argument("--dataset_split", metavar="SPLIT", help="Split of the dataset on the Hub. [train]")
     parser.add_argument("--dataset_revision", metavar="REVISION", help="Branch, tag or commit of that dataset.")
@@ -38,6 +42,13 @@ def add_row_options(parser: CommandParser) -> None:
     parser.add_argument("--max_rows", type=int, metavar="N", help="Evaluate on a random subset of this size.")
     parser.add_argument("--split_seed", type=int, metavar="N", help="Seed of the subset. [42]")
     parser.add_argument("--skip_bad_rows", action="store_true", default=None, help="Skip rows that can't be used.")
+
+
+def add_format_options(parser: CommandParser) -> None:
+    """Adds the options that say how text files are written."""
+    parser.add_argument("--encoding", metavar="NAME", help="Encoding of text files, such as cp1252. [UTF-8, or found]")
+    parser.add_argument("--delimiter", metavar="TEXT", help="What separates fields. [found in the first line]")
+    parser.add_argument("--quoting", choices=("minimal", "none"), help="Whether fields may be quoted. [found]")
 
 
 def has_rows(args: argparse.Namespace) -> bool:
@@ -58,7 +69,7 @@ def check_rows(args: argparse.Namespace, problem_type: str) -> "DataArguments":
     values = {name: getattr(args, name) for name in ROW_OPTIONS if getattr(args, name) is not None}
     data_args = DataArguments(problem_type=problem_type, **values)
     for file in source_files(data_args) or []:
-        if not Path(file).is_file():
+        if not Path(file).exists():
             raise FileNotFoundError(f"{file}: no such file. Check the path.")
     return data_args
 

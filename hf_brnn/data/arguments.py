@@ -6,6 +6,7 @@ from typing import Optional
 
 from .columns import LABEL_COLUMNS, TEXT_COLUMNS
 from .labels import LABEL_NAMES, is_sentiment, label_key
+from .open_file import FileFormat
 from .problem_type import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
 from .targets import LABEL_SEPARATOR
 
@@ -41,6 +42,20 @@ class DataArguments:
     data_files: Optional[list[str]] = field(
         default=None,
         metadata={"help": "csv, tsv, json or parquet files, or patterns of them, to read instead of dataset_name."},
+    )
+    encoding: Optional[str] = field(
+        default=None,
+        metadata={"help": "Encoding of text files, such as cp1252. [UTF-8, or what fits the file, which is said]"},
+    )
+    delimiter: Optional[str] = field(
+        default=None, metadata={"help": "What separates the fields of csv and tsv files. [found in the first line]"}
+    )
+    quoting: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Quotes of csv and tsv files: minimal, fields may be quoted; none, quotes are part of the text.",
+            "choices": ("minimal", "none"),
+        },
     )
     validation_files: Optional[list[str]] = field(
         default=None,
@@ -133,6 +148,7 @@ class DataArguments:
 
     def __post_init__(self) -> None:
         self._set_problem_type()
+        self.file_format.check()
         for name in ("validation_size", "test_size"):
             value = getattr(self, name)
             if value < 0 or (value > 1 and value != int(value)) or value == 1:
@@ -159,6 +175,11 @@ class DataArguments:
                 )
         if self.label_names is not None:
             self.check_label_names(self.label_names)
+
+    @property
+    def file_format(self) -> FileFormat:
+        """How text files are written."""
+        return FileFormat(self.encoding, self.delimiter, self.quoting)
 
     def _set_problem_type(self) -> None:
         """Sets the kind of problem where it is not given, and checks the options that belong to one kind."""

@@ -82,11 +82,18 @@ def _find(
 def _check(source: str, names: Sequence[str], problems: Sequence[Optional[tuple[str, str]]]) -> None:
     found = [problem for problem in problems if problem]
     if found:
-        hint = " If the one column is several, separate them by commas." if len(names) == 1 else ""
+        hint = " If the one column is several, name what separates them: --delimiter ';'." if len(names) == 1 else ""
+        if any(_looks_like_a_field(name) for name in names):
+            hint = " Line 1 looks like a row: write a header line above it, such as text,label."
         options = " ".join(f"{option} NAME" for _, option in found)
         raise ValueError(
             f"{source}: {' and '.join(problem for problem, _ in found)} among {list_names(names)}. Add {options}.{hint}"
         )
+
+
+def _looks_like_a_field(name: str) -> bool:
+    """Returns whether the name of a column is rather a label or a text: a number, or five words."""
+    return name.strip().lstrip("-").isdigit() or len(name.split()) >= 5
 
 
 def _announce(source: str, text: str, label: str) -> None:

@@ -12,9 +12,12 @@ from typing import Any, Optional
 import numpy as np
 
 from .arguments import HUB_DATASET, HUB_REVISION, SAMPLE_FILE, SAMPLE_FILES, DataArguments
+from .arrow_file import is_saved_dataset
 from .augmentation import restore_emoticons
+from .bad_rows import BadRow, BadRowsError
+from .batches import BATCH_SIZE, Batch, column_values
 from .columns import find_class_names, find_columns, find_text_column
-from .files import BATCH_SIZE, BadRow, BadRowsError, Batch, column_values, read_batches
+from .files import SUFFIXES, is_known, read_batches
 from .labels import NEUTRAL, LabelCounts, LabelFormat, label_key
 from .problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from .targets import (
@@ -379,13 +382,19 @@ def source_files(args: DataArguments) -> Optional[list[str]]:
 
 
 def expand_patterns(names: Iterable[str]) -> list[str]:
-    """Replaces patterns of files by the files that they match.
+    """Replaces patterns of files by the files that they match, and folders by their files.
 
     Raises:
-        FileNotFoundError: A pattern matches nothing.
+        FileNotFoundError: A pattern matches nothing, or a folder has no file of rows.
     """
     files = []
     for name in names:
+        if Path(name).is_dir() and not is_saved_dataset(Path(name)):
+            found = sorted(str(path) for path in Path(name).iterdir() if path.is_file() and is_known(path))
+            if not found:
+                raise FileNotFoundError(f"{name}: a folder without a file of rows ({', '.join(SUFFIXES)}).")
+            files += found
+            continue
         is_pattern = glob.has_magic(name) and not Path(name).exists()
         matches = sorted(glob.glob(name, recursive=True)) if is_pattern else [name]  # noqa: PTH207  absolute ones too
         if not matches:
@@ -414,7 +423,7 @@ def check_source(args: DataArguments) -> None:
     for chunk in chunks:
         chunk.add_to(counts)
     for file in expand_patterns(args.held_out_files or []):
-        for batch in islice(read_batches(Path(file), lambda bad_row: None), 1):
+        for batch in islice(read_batches(Path(file), lambda bad_row: None, file_format=args.file_format), 1):
             find_text_column(file, batch.table.column_names, args.text_column, args.problem_type == TOKENS)
     if not is_whole and args.label_names is None:
         return
@@ -459,7 +468,7 @@ def _read_file(path: Path, args: DataArguments) -> Iterator[Chunk]:
     bad_rows: list[BadRow] = []
     is_sample = path.exists() and path.samefile(SAMPLE_FILE)
     chunk: Optional[Chunk] = None
-    for batch in read_batches(path, bad_rows.append):
+    for batch in read_batches(path, bad_rows.append, file_format=args.file_format):
         chunk = _to_chunk(str(path), batch, args, is_sentiment140=is_sample)
         chunk.rows.bad_rows = sorted([*chunk.rows.bad_rows, *bad_rows], key=lambda bad_row: bad_row.number)
         bad_rows.clear()
@@ -502,13 +511,13 @@ def _to_chunk(
     label_format = LabelFormat.from_columns(columns, label_column, class_names)
     if is_sentiment140 or args.problem_type != SINGLE_LABEL:
         label_format = replace(label_format, is_sentiment140=is_sentiment140)
-    texts = column_values(source, batch.table, text_column)
-    label_values: Iterable[Any] = column_values(source, batch.table, label_column)
+    texts = column_values(source, batch, text_column)
+    label_values: Iterable[Any] = column_values(source, batch, label_column)
     if named:
-        label_values = zip(*(column_values(source, batch.table, name) for name in named))
+        label_values = zip(*(column_values(source, batch, name) for name in named))
     weights: Optional[list[Any]] = None
     if args.weight_column is not None:
-        weights = column_values(source, batch.table, check_column(source, columns, args.weight_column))
+        weights = column_values(source, batch, check_column(source, columns, args.weight_column))
     place = source, batch.unit
     chunk = Chunk.from_values(place, batch.numbers, texts, label_values, label_format, args, weights)
     chunk.rows.columns = columns

@@ -9,8 +9,10 @@ from typing import Optional
 import numpy as np
 
 from .arguments import DataArguments
+from .bad_rows import BadRow, BadRowsError
+from .batches import column_values
 from .columns import find_text_column
-from .files import BadRow, BadRowsError, column_values, read_batches
+from .files import read_batches
 from .problem_type import TOKENS
 from .rows import LabelledRows, expand_patterns
 from .text import text_key
@@ -84,10 +86,10 @@ def read_held_out_keys(args: DataArguments) -> set[str]:
     keys: set[str] = set()
     bad_rows: list[BadRow] = []
     for file in expand_patterns(args.held_out_files or []):
-        for batch in read_batches(Path(file), bad_rows.append):
+        for batch in read_batches(Path(file), bad_rows.append, file_format=args.file_format):
             is_tokens = args.problem_type == TOKENS
             text_column = find_text_column(file, batch.table.column_names, args.text_column, is_tokens)
-            for text in column_values(file, batch.table, text_column):
+            for text in column_values(file, batch, text_column):
                 if isinstance(text, list) and is_tokens:
                     text = " ".join(map(str, text))
                 if isinstance(text, str):

@@ -12,8 +12,8 @@ from typing import Optional
 import numpy as np
 
 from .arguments import DataArguments
+from .bad_rows import BadRow
 from .dataset import LengthBatchSampler, tokenize, tokenize_words
-from .files import BadRow
 from .labels import LabelCounts
 from .problem_type import REGRESSION, SINGLE_LABEL, TOKENS
 from .rows import (

@@ -42,7 +42,7 @@ def describe(
         (
             f"columns  {', '.join(rows.columns)}",
             f"rows     {sum(sizes.values()):,} ({splits}); "
-            f"skipped: {rows.neutral:,} neutral, {len(rows.bad_rows):,} bad",
+            f"skipped: {rows.neutral:,} neutral rows, {len(rows.bad_rows):,} bad rows",
             _describe_labels(rows, classes, scale),
             f"tokens   {'of the first rows: ' if args.streaming else ''}mean {lengths.mean():.1f}, {percentiles}, "
             f"longest {lengths.max()}; {truncated:,} texts truncated to {args.max_length}",

@@ -1,5 +1,6 @@
 """Small helpers for texts and for values in messages."""
 
+import unicodedata
 from collections.abc import Sequence
 from reprlib import Repr
 from typing import Any
@@ -28,6 +29,13 @@ def has_surrogates(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def count_surrogates(text: str) -> int:
+    """Returns the number of lone surrogates in a text."""
+    return sum("\ud800" <= character <= "\udfff" for character in text)
+
+
 def text_key(text: str) -> str:
-    """Returns the words of a text without case and white space. Texts with the same key are duplicates."""
-    return " ".join(text.split()).casefold()
+    """Returns the words of a text without case and white space, in the Unicode form NFC, which the tokenizer reads.
+    Texts with the same key are duplicates."""
+    words = " ".join(text.split())
+    return words.lower() if words.isascii() else unicodedata.normalize("NFC", words).casefold()

@@ -2,12 +2,13 @@
 
 import csv
 import json
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Optional, Protocol
+from typing import Any, Optional, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -112,10 +113,19 @@ class _JsonLinesWriter:
 
     def write(self, table: pa.Table) -> None:
         for row in table.to_pylist():
-            self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+            self._file.write(json.dumps(without_nan(row), ensure_ascii=False, default=str, allow_nan=False) + "\n")
 
     def close(self) -> None:
         self._file.close()
+
+
+def without_nan(value: Any) -> Any:
+    """Returns a value with None for NaN and infinity, for which JSON has no form."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

@@ -189,7 +189,7 @@ class ClassReport:
                 [name, *(f"{share:.3f}" for share in row)]
                 for name, row in zip(self.names, self.confusion_matrix.tolist())
             ]
-            tables += ["", "Share of each true class (line) by predicted class (column):"]
+            tables += ["", "Share of each true class (row) by predicted class (column):"]
             tables.append(align_columns([["", *self.names], *shares]))
         return "\n".join(tables)
 

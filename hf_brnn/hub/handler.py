@@ -4,6 +4,11 @@ from typing import Any
 
 from transformers import AutoConfig, pipeline
 
+MAX_TEXTS = 1_000
+MAX_CHARACTERS = 10_000
+FUNCTIONS = ("softmax", "sigmoid", "none")
+AGGREGATIONS = ("none", "simple", "first", "average", "max")
+
 
 class EndpointHandler:
     """Answers requests like the text-classification pipeline, or for a token classifier the token-classification one.
@@ -26,13 +31,19 @@ class EndpointHandler:
         0.5. Of a token classifier, the answer has the tokens with their tags.
 
         Raises:
-            ValueError: `inputs` is missing, or is neither a text nor a list of texts.
+            ValueError: `inputs` is missing, or is neither a text nor a list of texts; there are too many or too long
+                ones; or a parameter is unknown or has a value that it can't have.
         """
         inputs = data.get("inputs")
         texts = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"inputs is {inputs!r}, expected a text or a list of texts. Send one of these.")
+            raise ValueError(f"inputs is {repr(inputs)[:100]}, expected a text or a list of texts. Send one of these.")
+        if len(texts) > MAX_TEXTS:
+            raise ValueError(f"inputs holds {len(texts):,} texts, but at most {MAX_TEXTS:,} are allowed. Send fewer.")
+        if max(map(len, texts), default=0) > MAX_CHARACTERS:
+            raise ValueError(f"inputs holds a text of over {MAX_CHARACTERS:,} characters. Send shorter texts.")
         parameters = data.get("parameters") or {}
+        self._check(parameters)
         if not texts or "top_k" in parameters:
             return self.classifier(texts, **parameters) if texts else []
         config = self.classifier.model.config
@@ -46,3 +57,19 @@ class EndpointHandler:
         if is_multi_label:
             return [[each for each in row if each["score"] > threshold_of[each["label"]]] for row in rows]
         return [max(row, key=lambda each: each["score"] / threshold_of[each["label"]]) for row in rows]
+
+    def _check(self, parameters: Any) -> None:
+        """Refuses what the pipeline would take for itself, such as a number of processes to start."""
+        is_of_tokens = self.classifier.task == "token-classification"
+        allowed = {"aggregation_strategy": AGGREGATIONS} if is_of_tokens else {"function_to_apply": FUNCTIONS}
+        if not isinstance(parameters, dict):
+            raise ValueError(f"parameters is {repr(parameters)[:100]}, expected an object. Send names and values.")
+        for name, value in parameters.items():
+            if name in allowed:
+                if value not in allowed[name]:
+                    raise ValueError(f"{name} is {repr(value)[:100]}, expected one of {', '.join(allowed[name])}.")
+            elif name != "top_k" or is_of_tokens:
+                names = ", ".join([*allowed, *([] if is_of_tokens else ["top_k"])])
+                raise ValueError(f"parameters has {repr(name)[:100]}, expected {names}. Leave it out.")
+            elif value is not None and (type(value) is not int or value < 1):
+                raise ValueError(f"top_k is {repr(value)[:100]}, expected 1 or more, or null for all labels.")

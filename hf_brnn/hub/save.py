@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 from transformers import PreTrainedTokenizerFast
 
+from ..data.writers import without_nan
 from ..evaluation.plots import plot_curves, plot_result
 from ..evaluation.report import TrainingReport
 from ..model import auto  # noqa: F401  registered models save their code too
@@ -123,12 +123,4 @@ def _metrics_file(report: TrainingReport) -> dict[str, Any]:
 
 def write_json(value: Any, path: Path) -> None:
     """Writes a JSON file; NaN becomes null."""
-    path.write_text(json.dumps(_without_nan(value), indent=2) + "\n", encoding="utf-8")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    path.write_text(json.dumps(without_nan(value), indent=2) + "\n", encoding="utf-8")

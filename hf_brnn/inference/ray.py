@@ -21,9 +21,13 @@ import ray
 import ray.data
 from pyarrow import fs
 
-from ..data.files import BadRow, BadRowsError, OnBadRow, check_names, read_parquet
+from ..data.bad_rows import BadRow, BadRowsError, OnBadRow
+from ..data.batches import name_columns
+from ..data.columns import find_text_column
+from ..data.parquet_file import read_parquet
+from ..data.problem_type import TOKENS
 from .onnx_classifier import OnnxClassifier
-from .score_files import ScoreOptions, check_columns, score_batches
+from .score_files import ScoreOptions, name_fields, score_batches
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +98,7 @@ class ShardScorer:
     def _score(self, shard: str, on_bad_row: OnBadRow) -> int:
         source, unfinished = self.source.file(shard), self.target.file(f"{shard}.{uuid.uuid4().hex}{UNFINISHED}")
         schema = read_metadata(self.source, shard).schema.to_arrow_schema()
-        for field in self.options.fields(self.classifier):
+        for field in name_fields(source, schema.names, self.options.fields(self.classifier)):
             schema = schema.append(field)
         self.target.filesystem.create_dir(str(PurePosixPath(unfinished).parent), recursive=True)
         scored = 0
@@ -121,19 +125,15 @@ def read_metadata(folder: Folder, shard: str) -> pq.FileMetaData:
         raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
 
 
-def count_rows(
-    folder: Folder, shard: str, text_column: Optional[str], fields: list[pa.Field], classifier: OnnxClassifier
-) -> int:
+def count_rows(folder: Folder, shard: str, text_column: Optional[str], classifier: OnnxClassifier) -> int:
     """Returns the number of rows of a shard.
 
     Raises:
-        ValueError: The file is not a readable parquet file, has no text column, already has one of `fields`, or two
-            columns have the same name.
+        ValueError: The file is not a readable parquet file, or has no text column.
     """
     metadata = read_metadata(folder, shard)
-    names = metadata.schema.to_arrow_schema().names
-    check_names(f"{folder.file(shard)}: the schema", names)
-    check_columns(folder.file(shard), names, text_column, fields, classifier)
+    names, _ = name_columns(metadata.schema.to_arrow_schema().names)
+    find_text_column(folder.file(shard), names, text_column, classifier.problem_type == TOKENS)
     return metadata.num_rows
 
 
@@ -175,8 +175,7 @@ def score_folder(
     Raises:
         BadRowsError: A row can't be used and `skip_bad_rows` is off; finished shards stay.
         FileNotFoundError: There is no such model, or no parquet file in the input folder.
-        ValueError: A file is not a parquet file, has no text column, or already has a column that scoring adds; or
-            the output folder lies in the input folder.
+        ValueError: A file is not a parquet file or has no text column, or the output folder lies in the input folder.
     """
     source, target = Folder.open(input_folder), Folder.open(output_folder)
     if f"{target.path}/".startswith(f"{source.path}/"):
@@ -188,7 +187,6 @@ def score_folder(
         raise FileNotFoundError(f"{input_folder}: no folder with .parquet files.")
     classifier = OnnxClassifier(model, batch_size=batch_size)
     options.check(classifier)
-    fields = options.fields(classifier)
 
     target.filesystem.create_dir(target.path, recursive=True)
     delete_unfinished(target)
@@ -196,7 +194,7 @@ def score_folder(
     waiting = [shard for shard in shards if shard not in finished]
     logger.info("%d of %d shards are finished already: %s", len(shards) - len(waiting), len(shards), output_folder)
     with ThreadPoolExecutor() as pool:
-        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column, fields, classifier), waiting))
+        rows = sum(pool.map(lambda shard: count_rows(source, shard, text_column, classifier), waiting))
     if not waiting:
         return 0, 0
 

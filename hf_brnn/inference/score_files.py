@@ -1,5 +1,6 @@
 """Scores files of texts."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 import numpy as np
 import pyarrow as pa
 
+from ..data.bad_rows import BadRow, OnBadRow
+from ..data.batches import Batch, column_values, take_rows
 from ..data.columns import find_text_column
-from ..data.files import BadRow, Batch, OnBadRow, column_values, read_batches, take_rows
+from ..data.files import read_batches
 from ..data.known_words import known_word_shares
+from ..data.open_file import AS_FOUND, FileFormat
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.targets import write_label
 from ..data.text import shorten
@@ -20,6 +24,10 @@ from .base_classifier import split_words
 if TYPE_CHECKING:
     from .base_classifier import Classifier
 
+logger = logging.getLogger(__name__)
+
+# With a smaller share of known words, labels say little.
+FEW_KNOWN_WORDS = 0.5
 # The label of a text whose score is below `min_score`.
 UNSURE = "unsure"
 
@@ -121,6 +129,7 @@ def score_file(
     on_bad_row: OnBadRow,
     on_scored: Callable[[int], object],
     options: ScoreOptions = ScoreOptions(),
+    file_format: FileFormat = AS_FOUND,
 ) -> int:
     """Writes the rows of `source` with columns label and score to `target`, batch by batch and in order.
 
@@ -132,16 +141,17 @@ def score_file(
         on_bad_row: Called for each row that can't be read or has no text; the row is then skipped.
         on_scored: Called with the number of rows of each batch that is written.
         options: What else to write about each text.
+        file_format: How the file is written, if it is a text file.
 
     Returns:
         The number of rows scored.
 
     Raises:
-        ValueError: There is no row or no text column, or the rows already have a column that scoring adds.
+        ValueError: There is no row or no text column.
     """
     scored = 0
     with table_writer(target) as writer:
-        batches = read_batches(source, on_bad_row)
+        batches = read_batches(source, on_bad_row, file_format=file_format)
         for table in score_batches(classifier, str(source), batches, text_column, on_bad_row, options):
             writer.write(table)
             scored += len(table)
@@ -164,14 +174,17 @@ def score_batches(
     A row whose field is not a text goes to `on_bad_row` and is skipped.
 
     Raises:
-        ValueError: There is no text column, or the rows already have a column that scoring adds.
+        ValueError: There is no text column.
     """
     options.check(classifier)
     fields = options.fields(classifier)
+    new_fields: list[pa.Field] = []
+    texts_seen, known = 0, 0.0
     for batch in batches:
         table = batch.table
-        text_column = check_columns(source, table.column_names, text_column, fields, classifier)
-        texts = column_values(source, table, text_column)
+        text_column = find_text_column(source, table.column_names, text_column, classifier.problem_type == TOKENS)
+        new_fields = new_fields or name_fields(source, table.column_names, fields)
+        texts = column_values(source, batch, text_column)
         if classifier.problem_type == TOKENS:  # words may be a list
             texts = [" ".join(map(str, text)) if isinstance(text, list) else text for text in texts]
         for number, text in zip(batch.numbers, texts):
@@ -181,26 +194,30 @@ def score_batches(
         if len(kept) < len(texts):
             table, texts = take_rows(table, kept), [texts[index] for index in kept]
         scores = score_texts(classifier, texts, options)
+        texts_seen, known = texts_seen + len(texts), known + float(scores.known_words.sum())
         found = {"label": scores.labels, "score": scores.scores, "known_words": scores.known_words}
         if classifier.problem_type != TOKENS:
             found |= {f"score_{name}": row for name, row in zip(classifier.label_names, scores.probabilities.T)}
-        for field in fields:
-            table = table.append_column(field, pa.array(found[field.name], field.type))
+        for field, new_field in zip(fields, new_fields):
+            table = table.append_column(new_field, pa.array(found[field.name], field.type))
         yield table
-
-
-def check_columns(
-    source: str, names: list[str], text_column: Optional[str], fields: list[pa.Field], classifier: "Classifier"
-) -> str:
-    """Returns the column of the texts.
-
-    Raises:
-        ValueError: There is no such column, or the rows already have one of `fields`.
-    """
-    text_column = find_text_column(source, names, text_column, classifier.problem_type == TOKENS)
-    taken = [field.name for field in fields if field.name in names]
-    if taken:
-        raise ValueError(
-            f"{source}: already has a column {', '.join(taken)}, which the output would repeat. Rename or remove it."
+    if texts_seen and known / texts_seen < FEW_KNOWN_WORDS:
+        logger.warning(
+            "%s: the model knows %.0f %% of the words of a text on average. Don't rely on the labels.",
+            source,
+            100 * known / texts_seen,
         )
-    return text_column
+
+
+def name_fields(source: str, names: list[str], fields: list[pa.Field]) -> list[pa.Field]:
+    """Returns the columns that rows are given, with names that the rows don't have: `predicted_label` where they have a
+    column `label`."""
+    renamed = []
+    for field in fields:
+        name = field.name
+        while name in names:
+            name = f"predicted_{name}"
+        renamed.append(field.with_name(name))
+    if changed := [f"{field.name} as {new.name}" for field, new in zip(fields, renamed) if field.name != new.name]:
+        logger.info("%s has columns of these names already; writing %s.", source, ", ".join(changed))
+    return renamed

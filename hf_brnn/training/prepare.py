@@ -48,6 +48,7 @@ SUMMARY = "summary.txt"
 LONGEST_PREPARATION = timedelta(days=7)
 # A label with fewer training rows is hard to learn.
 FEW_ROWS = 20
+MOST = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +206,9 @@ def _write_data(
     train = _tokenize(rows, tokenizer, training_args, labels, weights)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
-        _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
+        tokenized = _tokenize(split, tokenizer, training_args)
+        tokenized.save(folder / f"{name}.arrow")
+        warn_of_unknown_words(tokenized, tokenizer, name)
     sizes = {name: len(split) for name, split in splits.items()} | {"train": len(train)}
     summary = describe(source["train"], sizes, classes, train.lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
@@ -242,7 +245,9 @@ def _write_stream(
     )
     for name, split in scan.eval_splits.items():
         if split:
-            _tokenize(split, tokenizer, training_args).save(folder / f"{name}.arrow")
+            tokenized = _tokenize(split, tokenizer, training_args)
+            tokenized.save(folder / f"{name}.arrow")
+            warn_of_unknown_words(tokenized, tokenizer, name)
     lengths = _tokenize(scan.rows, tokenizer, training_args).lengths
     summary = describe(scan.rows, scan.sizes, scan.labels, lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
@@ -277,6 +282,18 @@ def warn_of_rare_labels(labels: Counter[int], names: list[str]) -> None:
     if rare := {name: labels[index] for index, name in enumerate(names) if labels[index] < FEW_ROWS}:
         found = ", ".join(f"{name} ({count} rows)" for name, count in rare.items())
         logger.warning("Fewer than %d training rows for labels: %s. Add rows or merge labels.", FEW_ROWS, found)
+
+
+def warn_of_unknown_words(tokenized: TokenizedDataset, tokenizer: PreTrainedTokenizerFast, split: str) -> None:
+    """Logs a warning if most tokens of a split are unknown words: nothing can be learned about them."""
+    share = (tokenized.token_ids == tokenizer.unk_token_id).mean() if len(tokenized.token_ids) else 0
+    if share > MOST:
+        logger.warning(
+            "%.0f %% of the words of the %s split are not in the vocabulary. Add rows, or lower --min_frequency. Texts "
+            "without spaces between words, such as Chinese ones, must be split into words first.",
+            100 * share,
+            split,
+        )
 
 
 def _write_labels(names: list[str], problem_type: str, scale: Optional[TargetScale], folder: Path) -> None:

@@ -180,7 +180,6 @@ def test_limits_that_are_passed_are_named(page, tmp_path):
         ("fields.csv", "id,text\n1,a\n2,b,c\n", "fields.csv, line 3: 3 fields instead of 2"),
         ("null.jsonl", '{"text": "a"}\n{"text": null}\n', "null.jsonl, line 2: field 'text' is None"),
         ("column.csv", "tweet\na\n", "column.csv: no column 'text' among tweet"),
-        ("scored.csv", "text,label\na,1\n", "scored.csv: already has a column label"),
         ("empty.txt", "", "empty.txt: there is no row to score"),
         ("broken.parquet", "PAR1", "broken.parquet: not a readable parquet file"),
     ],

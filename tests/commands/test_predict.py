@@ -92,11 +92,24 @@ def test_doubt_is_written_to_files(float_model, tmp_path, capsys, suffix, model)
     np.testing.assert_allclose(scored["known_words"], [1, 0, 1, 2 / 3], atol=1e-6)
 
 
-def test_a_column_that_scoring_adds_may_not_be_there(predict, write_file, tmp_path):
-    source = write_file("in.csv", "text,known_words\nx,1\n")
+def test_texts_of_mostly_unknown_words_are_told_of(predict, write_file, tmp_path, caplog):
+    target = ("--output", tmp_path / "out.csv")
+    predict("--input", write_file("in.csv", "text\nqwx zxq\nso xqz qqz qqx\n"), *target)
+    assert "in.csv: the model knows 12 % of the words of a text on average. Don't rely on the labels." in caplog.text
+    caplog.clear()
+    predict("--input", write_file("in.csv", "text\nso happy\nqwx\n"), *target)
+    assert "the model knows" not in caplog.text
+
+
+def test_columns_of_the_same_name_get_another(predict, write_file, tmp_path, caplog):
+    caplog.set_level("INFO")
+    source = write_file("in.csv", "text,label,known_words,predicted_label\nx,1,2,3\n")
     target = ("--input", source, "--output", tmp_path / "out.csv")
-    assert predict(*target).code == 0
-    assert "already has a column known_words" in predict(*target, "--known_words").stderr
+    assert predict(*target, "--known_words").code == 0
+    names = ["text", "label", "known_words", "predicted_label"]
+    names += ["predicted_predicted_label", "score", "predicted_known_words"]
+    assert pd.read_csv(tmp_path / "out.csv").columns.tolist() == names
+    assert "writing label as predicted_predicted_label, known_words as predicted_known_words" in caplog.text
     assert "--min_score is 80.0, expected a probability" in predict(*target, "--min_score", 80).stderr
 
 
@@ -207,7 +220,6 @@ def test_a_row_that_cannot_be_read_stops_the_run_or_is_listed(predict, write_fil
     ("content", "message"),
     [
         ("id,words\n1,x\n", "no column of texts among id, words. Add --text_column NAME."),
-        ("text,label\nx,1\n", "already has a column label"),
         ("id,text\n", "no row to score"),
     ],
 )

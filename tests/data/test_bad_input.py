@@ -3,6 +3,7 @@
 BAD_INPUT_EXAMPLES=5000 pytest tests/data/test_bad_input.py looks longer.
 """
 
+import codecs
 import csv
 import io
 import itertools
@@ -22,6 +23,7 @@ from transformers import AutoTokenizer, pipeline
 from hf_brnn import PRETRAINED, PRETRAINED_FOLDER
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.files import read_batches
+from hf_brnn.data.open_file import FileFormat
 from hf_brnn.data.rows import load_rows
 from hf_brnn.data.writers import table_writer
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
@@ -58,7 +60,7 @@ def text_classification():
 def read(path, batch_size=3):
     """The rows of a file, their numbers, and the numbers of the bad rows."""
     rows, numbers, bad_rows = [], [], []
-    for batch in read_batches(path, bad_rows.append, batch_size):
+    for batch in read_batches(path, bad_rows.append, batch_size, FileFormat("utf-8-sig", None, "minimal")):
         assert len(batch.table) == len(batch.numbers)
         rows += zip(*(batch.table[name].to_pylist() for name in ("text", "label") if name in batch.table.column_names))
         numbers += batch.numbers
@@ -279,11 +281,15 @@ def files(draw):
 
 def count_rows(suffix, data):
     """How many rows a file has that can be counted without reading it as the package does; None for others."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) or (
+        b"\r" in data and b"\n" not in data
+    ):
+        return None
     if suffix == "txt":
         return data.count(b"\n") + bool(data.removeprefix(b"\xef\xbb\xbf").rpartition(b"\n")[2])
     if suffix in ("json", "jsonl"):
         if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
-            return len(json.loads(data))
+            return len(json.loads(data.decode("utf-8-sig", "surrogateescape")))
         return sum(bool(line.strip()) for line in data.split(b"\n"))
     return len(ROWS) if suffix == "parquet" else None
 
@@ -342,7 +348,8 @@ def test_a_file_is_scored_or_named(folder, classifier, file, target_suffix):
     target.unlink()
     assert sum(len(batch.table) for batch in batches) == scored
     for batch in batches:
-        assert set(batch.table["label"].to_pylist()) <= {"NEGATIVE", "POSITIVE"}
+        (name,) = [name for name in ("predicted_label", "label") if name in batch.table.column_names][:1]
+        assert set(batch.table[name].to_pylist()) <= {"NEGATIVE", "POSITIVE"}
         assert all(0.5 <= float(score) <= 1 for score in batch.table["score"].to_pylist())
 
 
@@ -447,27 +454,17 @@ NESTED = b"[" * 10_000
     ("name", "content", "message"),
     [
         ("quotes.csv", b'text,id\n"a ""b"" c",1\n"a "b" c",2\n', ", line 3: broken quotes"),
-        ("utf16.csv", "text\nso happy\n".encode("utf-16"), ": the file is UTF-16; write it as UTF-8."),
-        ("latin1.csv", b"caf\xe9,text\n1,so happy\n", ", line 1: the header holds bytes that are not UTF-8"),
+        ("latin1.csv", b"caf\xe9 \xc3\xa9 \xc3\xa9,text\n1,so happy\n", ", line 1: the header holds bytes that are"),
         ("empty.csv", b"", ": the file has no header line."),
-        ("commas.csv", b"," * 1_000_000, ", line 1: the header names '' more than once."),
+        ("commas.csv", b"," * 1_000_000, ", line 1: the header has 1,000,001 columns, but at most 10,000"),
         ("long.csv", b"a" * 1_000_000 + b"\n1\n", ": no column of texts"),
         ("long.jsonl", b'"' + b"a" * 1_000_000 + b'"', ", line 1: 'aaaa"),
         ("folder.csv", None, " is a directory."),
         ("deep.json", NESTED, ": not a json array (maximum recursion depth"),
         ("deep.jsonl", b'{"text": ' + NESTED, ", line 1: not json (maximum recursion depth"),
-        (
-            "huge.jsonl",
-            b'{"text": "a", "n": 1000000000000000000000}',
-            ", line 1, field 'n': 1000000000000000000000 doesn't fit into the column",
-        ),
-        (
-            "mixed.jsonl",
-            b'{"text": "a"}\n' * 9 + b'{"text": 3}',
-            ", line 10, field 'text': 3 doesn't fit into the column",
-        ),
+        ("mixed.jsonl", b'{"text": "a"}\n' * 9 + b'{"text": 3}', ", line 10: field 'text' is 3, not a text"),
         ("numbers.jsonl", b'{"text": 3}', ", line 1: field 'text' is 3, not a text"),
-        ("twice.parquet", None, ": the schema names 'text' more than once."),
+        ("twice.parquet", None, ": several columns have the name 'text'. Rename all but one"),
         ("cut.parquet", whole_parquet()[:-100], ": not a readable parquet file"),
         ("page.parquet", corrupted_page(), ": not a readable parquet file"),
     ],
@@ -493,16 +490,17 @@ def test_predict_scores_what_is_unusual_but_whole(tmp_path):
     rows = [
         '{"text": "NUL \\u0000 within", "n": NaN}',
         '{"text": "first", "text": "the last of two", "n": 1e400}',
+        '{"text": "a long number", "n": 1000000000000000000000}',
         json.dumps({"text": "wonderful " * 100_000}),
         *(json.dumps({"text": "short"}) for _ in range(300)),
     ]
     source.write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
     process = predict(source, target)
-    assert process.stdout == f"303 rows written to {target}, 0 skipped.\n", process.stderr
+    assert process.stdout == f"304 rows written to {target}, 0 skipped.\n", process.stderr
     scored = read(target)[0]
-    assert [text for text, _ in scored[:2]] == ["NUL \0 within", "the last of two"]
-    assert scored[2] == ("wonderful " * 100_000, "POSITIVE")
-    assert len(scored) == 303
+    assert [text for text, _ in scored[:3]] == ["NUL \0 within", "the last of two", "a long number"]
+    assert scored[3] == ("wonderful " * 100_000, "POSITIVE")
+    assert len(scored) == 304
 
 
 def test_predict_refuses_half_a_character_on_the_command_line():

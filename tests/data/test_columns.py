@@ -55,7 +55,7 @@ def test_given_columns_are_not_announced(caplog):
             ["text;label"],
             (None, "label"),
             "a.csv: no column of texts and no column 'label' among text;label. Add --text_column NAME "
-            "--label_column NAME. If the one column is several, separate them by commas.",
+            "--label_column NAME. If the one column is several, name what separates them: --delimiter ';'.",
         ),
     ],
 )

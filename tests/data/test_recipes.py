@@ -21,10 +21,13 @@ def make_rows(count):
     return texts, [rng.choice([0, 4, 4, 0, 2]) for _ in texts]
 
 
+DATE = "Mon Apr 06 22:19:45 PDT 2009"
+
+
 def write_source(folder, kind):
     texts, labels = make_rows(400)
     if kind == "original":
-        rows = {"target": labels, "id": range(400), "date": "d", "query": "NO_QUERY", "user": "u", "text": texts}
+        rows = {"target": labels, "id": range(400), "date": DATE, "query": "NO_QUERY", "user": "u", "text": texts}
         pd.DataFrame(rows).to_csv(folder / "a.csv", index=False, header=False, encoding="latin-1")
         return folder / "a.csv"
     if kind == "hub":

@@ -5,10 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from hf_brnn.data.arguments import HUB_DATASET, DataArguments
-from hf_brnn.data.files import BadRowsError
+from hf_brnn.data.bad_rows import BadRowsError
+from hf_brnn.data.open_file import AS_FOUND
 from hf_brnn.data.rows import LabelledRows, check_source, load_rows, load_splits
 
-ORIGINAL = '"0","1","d","q","u","bad caf\xe9"\n"2","2","d","q","u","neutral"\n"4","3","d","q","u","good, really"\n'
+ORIGINAL = (
+    '"0","1","Mon Apr 06 22:19:45 PDT 2009","q","u","bad caf\xe9"\n'
+    '"2","2","d","q","u","neutral"\n"4","3","d","q","u","good, really"\n'
+)
 
 
 def args(*files, **kwargs):
@@ -56,12 +60,21 @@ def test_columns_and_classes_can_be_named(write_file):
     assert rows.labels == [2, 2, 0]
 
 
-def test_other_separators_than_commas_are_told_of(write_file):
-    with pytest.raises(ValueError, match="separate them by commas"):
-        load_rows(args(write_file("a.csv", "text;label\nx;1\n")))
+def test_other_separators_than_commas_are_found_or_told_of(write_file):
+    assert load_rows(args(write_file("a.csv", "text;label\nx, or y;1\nz;2\n"))).texts == ["x, or y", "z"]
+    path = write_file("a.csv", "text:label\nx:1\ny:2\n")
+    with pytest.raises(ValueError, match="If the one column is several, name what separates them: --delimiter"):
+        load_rows(args(path))
+    assert load_rows(args(path, delimiter=":")).texts == ["x", "y"]
 
 
-BAD = b"text,label\ngood one,1\n  ,0\nwhat,7\nbad \xff,0\nx,1,2\nbad one,0\n"
+def test_a_file_without_a_header_is_told_of(write_file):
+    path = write_file("a.csv", "I love this so very much,1\nnot for me,0\n")
+    with pytest.raises(ValueError, match="Line 1 looks like a row: write a header line above it"):
+        load_rows(args(path))
+
+
+BAD = b"text,label\ngood one,1\n  ,0\nwhat,7\nbad \xff,0\nx,1,2\nbad caf\xc3\xa9,0\n"
 
 
 def test_rows_that_cannot_be_used_stop_the_run_with_their_places(write_file):
@@ -77,7 +90,7 @@ def test_rows_that_cannot_be_used_stop_the_run_with_their_places(write_file):
 def test_rows_that_cannot_be_used_are_counted_and_listed_when_skipped(write_file, caplog):
     path = write_file("a.csv", BAD)
     rows = load_rows(args(path, label_names=["0", "1"], skip_bad_rows=True))
-    assert rows.texts == ["good one", "bad one"]
+    assert rows.texts == ["good one", "bad café"]
     assert len(rows.bad_rows) == 4
     assert "Skipped 4 rows" in caplog.text
     assert f"{path}, line 4: label '7'" in caplog.text
@@ -217,7 +230,7 @@ def test_lists_that_can_not_be_used_are_refused(texts, labels, message):
 @pytest.mark.parametrize(
     ("content", "kwargs", "message"),
     [
-        ("text;label\nx;1\n", {}, "no column of texts and no column of labels"),
+        ("text:label\nx:1\n", {}, "no column of texts and no column of labels"),
         ("text,label\nx,1\n", {}, "all rows have the label '1'"),
         ("text,label\nx,1\n,2\n", {}, "line 3: no text"),
         ("text,label\nx,1\ny,2\n", {"label_names": ["0", "1"]}, "label '2' is not one of 0, 1"),
@@ -238,7 +251,7 @@ def test_the_check_of_a_source_finds_what_stops_its_reading(write_file, content,
 
 def test_the_check_of_a_source_reads_the_first_batch_alone(write_file, monkeypatch):
     monkeypatch.setattr("hf_brnn.data.files.BATCH_SIZE", 2)
-    monkeypatch.setattr("hf_brnn.data.files.read_batches.__defaults__", (2,))
+    monkeypatch.setattr("hf_brnn.data.files.read_batches.__defaults__", (2, AS_FOUND))
     path = write_file("a.csv", "text,label\na,1\nb,1\n" + "c,2\n" * 10 + "one field\n")
     check_source(args(path))
     check_source(DataArguments())

@@ -11,8 +11,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.bad_rows import BadRowsError
 from hf_brnn.data.dataset import NO_LABEL, tokenize_words
-from hf_brnn.data.files import BadRowsError
 from hf_brnn.data.rows import load_rows
 from hf_brnn.data.targets import TargetMoments
 

@@ -36,7 +36,7 @@ def test_the_tables_are_aligned():
         "neutral      0.5000  1.0000  0.6667     1\n"
         "positive     1.0000  1.0000  1.0000     1\n"
         "\n"
-        "Share of each true class (line) by predicted class (column):\n"
+        "Share of each true class (row) by predicted class (column):\n"
         "          negative  neutral  positive\n"
         "negative     0.500    0.500     0.000\n"
         "neutral      0.000    1.000     0.000\n"

@@ -155,10 +155,6 @@ def test_a_row_that_cannot_be_used_stops_the_run(tmp_path):
     ("content", "message"),
     [
         (pa.table({"words": ["x"]}), "{file}: no column of texts among words. Add --text_column NAME."),
-        (
-            pa.table({"text": ["x"], "label": [1]}),
-            "{file}: already has a column label, which the output would repeat. Rename or remove it.",
-        ),
         (b"x", "{file}: not a readable parquet file"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from functools import cache
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -142,6 +143,7 @@ def test_a_step_follows_the_gradient_of_the_loss(tmp_path, monkeypatch, problem,
         )
 
 
+cached_handler = cache(EndpointHandler)
 RECIPES = ("quickstart_multi_label", "quickstart_regression", "quickstart_tokens")
 # Texts of the samples, with what tokenizers and runtimes may stumble over.
 CASES = {
@@ -210,6 +212,26 @@ def test_the_pipeline_and_the_handler_give_the_same_scores(trained):
         assert [each["score"] for each in answers] == pytest.approx(classifier.predict(texts), abs=1e-5)
     else:
         assert [{each["label"] for each in row} for row in answers] == [set(row) for row in classifier.predict(texts)]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"inputs": 3}, "inputs is 3, expected a text or a list"),
+        ({"inputs": ["a"] * 1001}, "inputs holds 1,001 texts, but at most 1,000"),
+        ({"inputs": "a" * 10_001}, "a text of over 10,000 characters"),
+        ({"inputs": "a", "parameters": [1]}, "parameters is [1], expected an object"),
+        ({"inputs": "a", "parameters": {"num_workers": 12}}, "parameters has 'num_workers', expected"),
+        ({"inputs": "a", "parameters": {"function_to_apply": "bad"}}, "function_to_apply"),
+        ({"inputs": "a", "parameters": {"top_k": 0}}, "top_k"),
+        ({"inputs": "a", "parameters": {"top_k": True}}, "top_k"),
+    ],
+)
+def test_the_handler_refuses_what_it_should_not_run(trained, data, message):
+    handler = cached_handler(str(trained))
+    with pytest.raises(ValueError) as error:
+        handler(data)
+    assert message in str(error.value)
 
 
 def test_commands_predict_and_evaluate(trained, tmp_path, capsys):

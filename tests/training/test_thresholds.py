@@ -52,7 +52,7 @@ def test_they_are_in_the_configuration_the_metrics_and_the_card(folder):
     assert [row["f1"] for row in found.values()] == [row["f1"] for row in classes.values()]
     card = (folder / "README.md").read_text()
     assert f"| rare | {thresholds[0]:.4f} |" in card
-    assert "Share of each true class (line) by predicted class (column):" in card
+    assert "Share of each true class (row) by predicted class (column):" in card
     assert f"| rare | {metrics['confusion_matrix']['validation'][0][0]:.3f} |" in card
 
 

@@ -125,3 +125,28 @@ def test_probabilities_that_do_not_fit_are_refused(write_file, tmp_path):
         prepare_data(data_args, training_args, tmp_path / "data")
     assert "line 3: label probabilities ('0', '0') must be numbers of 0 or more" in str(error.value)
     assert "line 4: label probabilities ('-1', '2')" in str(error.value)
+
+
+def test_a_split_of_mostly_unknown_words_is_told_of(tmp_path, caplog):
+    """Chinese has no spaces between words: each sentence is a word of its own."""
+    sentences = [
+        "今天天气很好",
+        "服务太差了",
+        "我非常喜欢",
+        "再也不来了",
+        "味道不错",
+        "等了很久",
+        "价格便宜",
+        "质量很差",
+    ]
+    rows = [f"{text}{chr(0x4E00 + row)},{'ab'[row % 2]}" for row, text in enumerate(sentences * 10)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    argv = [
+        *PLAIN,
+        f"--data_files={tmp_path / 'rows.csv'}",
+        f"--output_dir={tmp_path / 'out'}",
+        "--validation_size=0.2",
+    ]
+    _, data_args, training_args, _ = parse_arguments(argv, QUICKSTART)
+    prepare_data(data_args, training_args, tmp_path / "data")
+    assert "100 % of the words of the validation split are not in the vocabulary" in caplog.text

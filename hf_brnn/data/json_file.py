@@ -1,0 +1,122 @@
+"""Reads json files: an object a line, an array of objects, or what `DataFrame.to_json` of pandas writes."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+from .bad_rows import BadRow, OnBadRow
+from .open_file import open_lines, open_text
+from .text import has_surrogates, shorten
+
+# Objects and arrays in each other; json itself gives up at some thousand, and everything that copies them before.
+MAX_DEPTH = 100
+
+
+def read_json(
+    path: Path, on_bad_row: OnBadRow, encoding: Optional[str], may_be_table: bool
+) -> tuple[str, Iterator[tuple[int, dict[str, Any]]]]:
+    """Returns the unit, `"line"` or `"row"`, and an iterator over the number and the fields of each row. A file of
+    lines is read line by line, an array or a table whole.
+
+    Args:
+        path: The file.
+        on_bad_row: Called for each row that can't be used.
+        encoding: Its encoding, if it is known.
+        may_be_table: Whether a single object may be a table that pandas wrote, instead of one row.
+
+    Raises:
+        ValueError: The file is neither lines nor an array of objects, nor a table as pandas writes it.
+    """
+    with open_text(path, encoding, newline=None) as file:
+        start = file.read(1024).lstrip("\ufeff \t\n\r")
+    is_lines = not start.startswith("[") and not (may_be_table and _is_table(path, encoding))
+    if is_lines:
+        return "line", _check_rows(path, "line", _parse_lines(path, encoding, on_bad_row), on_bad_row)
+    return "row", _check_rows(path, "row", enumerate(_parse_whole(path, encoding), 1), on_bad_row)
+
+
+def _check_rows(
+    path: Path, unit: str, numbered: Iterable[tuple[int, Any]], on_bad_row: OnBadRow
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, row in numbered:
+        if not isinstance(row, dict):
+            on_bad_row(BadRow(str(path), unit, number, f"{shorten(row)} is not a json object"))
+        elif not row:
+            on_bad_row(BadRow(str(path), unit, number, "a json object without fields"))
+        elif problem := _find_problem(row):
+            on_bad_row(BadRow(str(path), unit, number, problem))
+        else:
+            yield number, row
+
+
+def _is_table(path: Path, encoding: Optional[str]) -> bool:
+    """Returns whether a file holds a single object, over several lines, or of columns."""
+    with open_lines(path, encoding) as file:
+        lines = (line for line in file if not line.isspace())
+        first, second = next(lines, ""), next(lines, "")
+    try:
+        value = json.loads(first.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return first.strip() in ("{", '{"')  # else the line is a bad one
+    return not second and isinstance(value, dict) and _to_rows(value) is not None
+
+
+def _parse_lines(path: Path, encoding: Optional[str], on_bad_row: OnBadRow) -> Iterator[tuple[int, Any]]:
+    with open_lines(path, encoding) as file:
+        for number, line in enumerate(file, 1):
+            if line.isspace():
+                continue
+            try:
+                yield number, json.loads(line.removeprefix("\ufeff") if number == 1 else line)
+            except (ValueError, RecursionError) as error:
+                on_bad_row(BadRow(str(path), "line", number, f"not json ({error})"))
+
+
+def _parse_whole(path: Path, encoding: Optional[str]) -> list[Any]:
+    with open_text(path, encoding) as file:
+        try:
+            value = json.loads(file.read().removeprefix("\ufeff"))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: not a json array ({error}). Fix the file, or write an object a line.") from error
+    rows = value if isinstance(value, list) else _to_rows(value)
+    if rows is None:
+        raise ValueError(f"{path}: a json object that is no table. Write an object a line, or an array of objects.")
+    return rows
+
+
+def _to_rows(table: dict[str, Any]) -> Optional[list[Any]]:
+    """Returns the rows of a table that `DataFrame.to_json` wrote with orient columns, index, split or table, or of an
+    object of lists; None if it is no table."""
+    if isinstance(table.get("columns"), list) and isinstance(table.get("data"), list):
+        return [dict(zip(table["columns"], row)) for row in table["data"]]
+    if isinstance(table.get("schema"), dict) and isinstance(table.get("data"), list):
+        return list(table["data"])
+    columns = list(table.values())
+    if columns and all(isinstance(column, list) for column in columns) and len(set(map(len, columns))) == 1:
+        return [dict(zip(table, row)) for row in zip(*columns)]
+    if not columns or not all(isinstance(column, dict) for column in columns):
+        return None
+    if any(column.keys() != columns[0].keys() for column in columns):
+        return None
+    if all(key.isdigit() for key in table) and not all(key.isdigit() for key in columns[0]):
+        return columns
+    return [{name: column[key] for name, column in table.items()} for key in columns[0]]
+
+
+def _find_problem(row: dict[str, Any]) -> str:
+    """Returns what makes an object unfit: too many levels, or lone surrogates."""
+    level: list[Any] = [row]
+    for _ in range(MAX_DEPTH):
+        following: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                following += [*value.keys(), *value.values()]
+            elif isinstance(value, list):
+                following += value
+            elif isinstance(value, str) and has_surrogates(value):
+                return "lone surrogate: invalid Unicode"
+        if not following:
+            return ""
+        level = following
+    return f"more than {MAX_DEPTH} levels of objects and arrays"

@@ -1,0 +1,166 @@
+"""Opens files of rows: decompresses them, and finds out their encoding."""
+
+import bz2
+import codecs
+import gzip
+import io
+import logging
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Optional, TextIO, cast
+
+import pyarrow as pa
+
+from .text import count_surrogates
+
+COMPRESSIONS = (".gz", ".bz2", ".zst", ".zip")
+# The first bytes of formats that people give a wrong suffix.
+SIGNATURES = {
+    b"PAR1": ".parquet",
+    b"ARROW1": ".arrow",
+    b"\x1f\x8b": ".gz",
+    b"BZh": ".bz2",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"PK\x03\x04": ".zip (or .xlsx)",
+}
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+CHUNK = 2**20
+QUOTINGS = ("minimal", "none")
+
+logger = logging.getLogger(__name__)
+
+
+class FileFormat(NamedTuple):
+    """How text files are written; None is found out for each file.
+
+    Attributes:
+        encoding: A name that Python knows, such as `utf-8` or `cp1252`.
+        delimiter: What separates the fields of a csv or tsv file.
+        quoting: `"minimal"`, its fields may be quoted; or `"none"`, quotes are part of the text.
+    """
+
+    encoding: Optional[str] = None
+    delimiter: Optional[str] = None
+    quoting: Optional[str] = None
+
+    def check(self) -> None:
+        """Raises:
+        ValueError: A value is out of range.
+        """
+        try:
+            codecs.lookup(self.encoding or "utf-8")
+        except LookupError as error:
+            raise ValueError(
+                f"encoding is {self.encoding!r}, but must be one that Python knows, such as utf-8 or cp1252."
+            ) from error
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ValueError(f"delimiter is {self.delimiter!r}, but must be one character.")
+        if self.quoting not in (None, *QUOTINGS):
+            raise ValueError(f"quoting is {self.quoting!r}, but must be {' or '.join(QUOTINGS)}.")
+
+
+AS_FOUND = FileFormat()
+
+
+def split_suffix(path: Path) -> tuple[str, str]:
+    """Returns the suffix of a file that tells its format, and that of its compression: `.csv` and `.gz`."""
+    compression = path.suffix.lower()
+    if compression in COMPRESSIONS:
+        return Path(path.stem).suffix.lower(), compression
+    return compression, ""
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Opens a file, decompressed.
+
+    Raises:
+        ValueError: A zip file holds other than one file, or the suffix is not that of the content.
+    """
+    _, compression = split_suffix(path)
+    if compression == ".zip":
+        archive = zipfile.ZipFile(path)
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        if len(names) != 1:
+            raise ValueError(f"{path}: the archive holds {len(names)} files, expected one. Unpack it.")
+        return cast(BinaryIO, archive.open(names[0]))
+    if compression == ".gz":
+        return cast(BinaryIO, gzip.open(path))
+    if compression == ".bz2":
+        return cast(BinaryIO, bz2.open(path))
+    if compression == ".zst":
+        return cast(BinaryIO, pa.input_stream(str(path), compression="zstd"))
+    file = path.open("rb")
+    start = file.read(8)
+    for signature, suffix in SIGNATURES.items():
+        if start.startswith(signature):
+            file.close()
+            raise ValueError(f"{path}: the first bytes are those of a {suffix} file. Give the file this suffix.")
+    file.seek(0)
+    return file
+
+
+def open_text(path: Path, encoding: Optional[str] = None, newline: Optional[str] = "") -> TextIO:
+    """Opens a text file, decompressed. Bytes that can't be decoded become lone surrogates.
+
+    Args:
+        path: The file.
+        encoding: Its encoding; by default the one that `detect_encoding` finds.
+        newline: As `open` takes it.
+
+    Raises:
+        What `open_bytes` raises.
+    """
+    codec = codecs.lookup(encoding or detect_encoding(path)).name
+    errors = "strict" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    return io.TextIOWrapper(open_bytes(path), codec, errors, newline)
+
+
+def open_lines(path: Path, encoding: Optional[str] = None) -> TextIO:
+    """Opens a text file to read its lines. A carriage return ends a line where no line feed does."""
+    with open_text(path, encoding) as file:
+        has_line_feeds = "\n" in file.read(CHUNK)
+    return open_text(path, encoding, newline="\n" if has_line_feeds else None)
+
+
+def detect_encoding(path: Path, legacy: Optional[str] = None) -> str:
+    """Returns the encoding of a text file: that of its byte order mark, else UTF-8, or `legacy` if most of its bytes
+    outside ASCII are not UTF-8. By default that is cp1252, or latin-1 where it doesn't fit, and is logged."""
+    stat = path.stat()
+    return _detect_encoding(path, legacy, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _detect_encoding(path: Path, legacy: Optional[str], modified: int, size: int) -> str:
+    with open_bytes(path) as file:
+        start = file.read(4)
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if start.startswith(mark):
+            if encoding != "utf-8-sig":
+                logger.info("%s: read as %s, which its byte order mark says.", path, encoding.upper())
+            return encoding
+    decoded = undecoded = 0
+    fits_cp1252 = True
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    with open_bytes(path) as file:
+        while chunk := file.read(CHUNK):
+            text = decoder.decode(chunk)
+            if text.isascii():
+                continue
+            surrogates = count_surrogates(text)
+            undecoded += surrogates
+            decoded += sum(not character.isascii() for character in text) - surrogates
+            fits_cp1252 &= not any(byte in chunk for byte in b"\x81\x8d\x8f\x90\x9d")
+    if undecoded <= decoded:
+        return "utf-8"
+    if legacy is not None:
+        return legacy
+    encoding = "cp1252" if fits_cp1252 else "latin-1"
+    logger.info("%s: not UTF-8; read as %s. If that is wrong, name its encoding with --encoding.", path, encoding)
+    return encoding
