@@ -393,6 +393,8 @@ class BrnnRegressor(RegressorMixin, BrnnEstimator):
         targets = check_array(y, ensure_2d=False, dtype=np.float64)
         if len(targets) != len(texts):
             raise ValueError(f"There are {len(texts):,} texts and {len(targets):,} targets: give each text one.")
+        if len(targets) < 2:
+            raise ValueError("X has 1 sample, but a regressor needs two or more. Add rows.")
         self._is_flat = targets.ndim == 1
         targets = targets.reshape(len(targets), -1)
         default = [getattr(y, "name", None) or "target"] if self._is_flat else range(targets.shape[1])

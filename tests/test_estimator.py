@@ -146,9 +146,20 @@ def test_a_random_state_repeats_a_training(rows):
     assert not np.allclose(found[0], found[2])
 
 
-class OnNumbers(hf_brnn.BrnnClassifier):
-    """The same classifier for `(rows, columns)` numbers, which become words: scikit-learn checks estimators on such."""
+class ReadsNumbers:
+    """Reads `(rows, columns)` numbers as words: scikit-learn checks estimators on such."""
 
+    def words(self, values):
+        return [" ".join(f"c{i}v{round(value)}" for i, value in enumerate(row)) for row in values.tolist()]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.string = tags.input_tags.one_d_array = False
+        return tags
+
+
+class OnNumbers(ReadsNumbers, hf_brnn.BrnnClassifier):
     def fit(self, X, y, sample_weight=None):  # noqa: N803
         X, y = validate_data(self, X, y)  # noqa: N806
         return super().fit(self.words(X), y, sample_weight)
@@ -161,13 +172,19 @@ class OnNumbers(hf_brnn.BrnnClassifier):
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def words(self, values):
-        return [" ".join(f"c{i}v{round(value)}" for i, value in enumerate(row)) for row in values.tolist()]
+
+class RegressorOnNumbers(ReadsNumbers, hf_brnn.BrnnRegressor):
+    def fit(self, X, y, sample_weight=None):  # noqa: N803
+        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True)  # noqa: N806
+        return super().fit(self.words(X), y, sample_weight)
+
+    def predict(self, X):  # noqa: N803
+        check_is_fitted(self)
+        return super().predict(self.words(validate_data(self, X, reset=False)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.string = tags.input_tags.one_d_array = False
+        tags.regressor_tags.poor_score = True  # of a number, a word says nothing about its neighbours
         return tags
 
 
@@ -175,7 +192,7 @@ EXPECTED_TO_FAIL = {
     "check_sample_weight_equivalence_on_dense_data": "a row of weight 0 still counts for vocabulary and batches",
 }
 CONTRACT = parametrize_with_checks(
-    [OnNumbers(**QUICK | {"num_train_epochs": 12, "learning_rate": 0.05})],
+    [kind(**QUICK | {"num_train_epochs": 12, "learning_rate": 0.05}) for kind in (OnNumbers, RegressorOnNumbers)],
     expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL,
 )
 

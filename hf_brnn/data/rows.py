@@ -153,6 +153,7 @@ class Chunk:
         numbers: For each text, its line or row in the source, counted from 1.
         labels: For each text its label, as `read_label` reads it.
         label_format: How the source writes its labels.
+        label_column: The column of the labels.
     """
 
     place: tuple[str, str]
@@ -160,6 +161,7 @@ class Chunk:
     numbers: list[int]
     labels: list[Label]
     label_format: LabelFormat
+    label_column: str = ""
 
     @classmethod
     def from_values(
@@ -212,7 +214,7 @@ class Chunk:
 
     def add_to(self, counts: LabelCounts) -> None:
         """Counts the labels of the rows."""
-        counts.column = next(iter(self.rows.label_names), counts.column)
+        counts.column = self.label_column or counts.column
         counts.add(self.place[0], self.label_format, self.label_values())
 
     def label_values(self) -> Iterable[str]:
@@ -521,7 +523,7 @@ def _to_chunk(
     place = source, batch.unit
     chunk = Chunk.from_values(place, batch.numbers, texts, label_values, label_format, args, weights)
     chunk.rows.columns = columns
-    chunk.rows.label_names = [label_column]
+    chunk.label_column = label_column
     return chunk
 
 

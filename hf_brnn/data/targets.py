@@ -266,5 +266,5 @@ class TargetMoments:
         std = np.sqrt(self.squares / self.rows)
         for name, value, spread in zip(names, self.mean, std):
             if spread <= 1e-12 * abs(value):
-                raise ValueError(f"All training rows have the target {name} {value:g}: add rows with other numbers.")
+                raise ValueError(f"{name} is {value:g} in all training rows: add rows with other numbers.")
         return TargetScale(self.mean.tolist(), std.tolist())

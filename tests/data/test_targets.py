@@ -123,7 +123,7 @@ def test_the_scale_of_targets_is_that_of_numpy():
 def test_a_target_that_never_changes_is_refused():
     moments = TargetMoments()
     moments.add(np.array([[1.0, 2.1], [3.0, 2.1], [4.0, 2.1]]))
-    with pytest.raises(ValueError, match=r"All training rows have the target b 2\.1: add rows with other numbers"):
+    with pytest.raises(ValueError, match=r"b is 2\.1 in all training rows: add rows with other numbers"):
         moments.scale(["a", "b"])
 
 
