@@ -161,7 +161,7 @@ class ReadsNumbers:
 
 class OnNumbers(ReadsNumbers, hf_brnn.BrnnClassifier):
     def fit(self, X, y, sample_weight=None):  # noqa: N803
-        X, y = validate_data(self, X, y)  # noqa: N806
+        X, y = validate_data(self, X, y, multi_output=True)  # noqa: N806
         return super().fit(self.words(X), y, sample_weight)
 
     def predict_proba(self, X):  # noqa: N803
@@ -170,7 +170,9 @@ class OnNumbers(ReadsNumbers, hf_brnn.BrnnClassifier):
 
     def predict(self, X):  # noqa: N803
         check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        classifier = self._classifier()
+        chosen = classifier.choose(self.predict_proba(X))
+        return chosen.astype(int) if chosen.ndim == 2 else self.classes_[chosen]
 
 
 class RegressorOnNumbers(ReadsNumbers, hf_brnn.BrnnRegressor):
