@@ -55,8 +55,7 @@ def fold_scale(head: nn.Linear, scale: TargetScale) -> None:
 
 
 @torch.no_grad()
-def unfold_scale(head: nn.Linear, scale: TargetScale) -> None:
-    """Undoes `fold_scale`, with the scale of other rows."""
-    mean, std = torch.tensor(scale.mean), torch.tensor(scale.std)
-    head.weight.div_(std[:, None])
-    head.bias.sub_(mean).div_(std)
+def unfold_scale(head: nn.Linear, scale: TargetScale, target: int) -> None:
+    """Undoes `fold_scale` for one target, with the scale of other rows."""
+    head.weight[target].div_(scale.std[target])
+    head.bias[target].sub_(scale.mean[target]).div_(scale.std[target])

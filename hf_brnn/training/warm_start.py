@@ -7,7 +7,6 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from ..data.problem_type import REGRESSION
 from ..evaluation.calibration import unfold_scale
 from ..hub.load import load_model
 from ..model.auto import BrnnClassifierModel, head_of
@@ -35,10 +34,11 @@ def copy_weights(base: BaseModel, model: BrnnClassifierModel, data: PreparedData
     vectors[: base.words] = saved_vectors[: base.words]
     spell_new_words(vectors, data.tokenizer.convert_ids_to_tokens(range(len(vectors))), base.words)
     for name, index in base.kept_labels(data.label_names, data.problem_type).items():
+        place = data.label_names.index(name)
         for parameter, saved_parameter in zip(head_of(model).parameters(), head_of(saved).parameters()):
-            parameter[data.label_names.index(name)] = saved_parameter[index]
-    if data.target_scale is not None and base.problem_type == REGRESSION:
-        unfold_scale(head_of(model), data.target_scale)
+            parameter[place] = saved_parameter[index]
+        if data.target_scale is not None:
+            unfold_scale(head_of(model), data.target_scale, place)
 
 
 @torch.no_grad()

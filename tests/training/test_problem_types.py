@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from functools import cache
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import torch
 from arguments import parse_arguments
 from commands import run_main
-from processes import REPOSITORY
+from one_step import PLAIN, check_weights, make_trainer, weights_after
 from safetensors.torch import load_file
 from transformers import pipeline
 
@@ -27,17 +26,12 @@ from hf_brnn.inference.load import load
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 from hf_brnn.training import trainer as training
 from hf_brnn.training.arguments import build_arguments
-from hf_brnn.training.build import build_trainer
+from hf_brnn.training.base_model import BaseModel
+from hf_brnn.training.build import build_model
 from hf_brnn.training.options import read_recipe, recipe_path
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.run import run
 
-PLAIN = shlex.split(
-    "--validation_size=0 --test_size=0 --precision=fp32 --hidden_size=5 --embedding_size=4 --embedding_dropout=0 "
-    "--word_dropout=0 --classifier_dropout=0 --eval_strategy=no --save_strategy=no --load_best_model_at_end=false "
-    "--disable_tqdm=true --optim=sgd --max_grad_norm=0 --weight_decay=0 --lr_scheduler_type=constant "
-    "--warmup_steps=0 --learning_rate=1 --max_steps=1 --per_device_train_batch_size=15 --gradient_accumulation_steps=4"
-)
 TEXTS = ["late and torn", "cheap, and it works", "the box was wet", "far too expensive for me"]
 ROWS = 60
 LABELS = ["delivery", "price", "quality"]
@@ -122,25 +116,16 @@ def test_a_step_follows_the_gradient_of_the_loss(tmp_path, monkeypatch, problem,
     path = write_rows(tmp_path / "rows.jsonl", rows)
     argv = [*PLAIN, f"--data_files={path}", f"--output_dir={tmp_path / 'out'}", *arguments, *streaming]
     argv += ["--weight_column=weight"] if is_weighted else []
-    model_args, data_args, training_args, _ = parse_arguments(argv, REPOSITORY / "configs" / "quickstart.yaml")
-    training_args.early_stopping_patience = None
-    data = prepare_data(data_args, training_args, tmp_path / "data")
-    trainer = build_trainer(model_args, training_args, data, shows_progress=False)
-    model = trainer.model.double()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer, data = make_trainer(argv, tmp_path / "data")
+    model = trainer.model
 
     batch = data.tokenizer(texts_of_rows(), padding=True, return_tensors="pt")
     logits = model.eval()(batch["input_ids"], batch["attention_mask"]).logits
     loss = loss_of(logits, batch, torch.tensor(weights / weights.mean()))
-    loss.backward()
-    expected = {name: before[name] - value.grad.to_dense() for name, value in model.named_parameters()}
-    model.zero_grad()
+    expected = weights_after(model, loss)
 
     trainer.train()
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(
-            value, expected[name], rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
-        )
+    check_weights(model, expected, atol=1e-6)
 
 
 cached_handler = cache(EndpointHandler)
@@ -321,3 +306,25 @@ def test_a_regression_goes_on_from_a_regression(tmp_path):
     run(build_arguments(values | {"output_dir": str(tmp_path / "second")}))
     first, second = (load(tmp_path / name).predict(TEXTS) for name in ("first", "second"))
     assert second == pytest.approx(first, rel=1e-4)
+
+
+def test_a_new_target_beside_a_kept_one_begins_as_a_new_one(tmp_path):
+    """Its weights are random and its bias is 0, whatever the scale of its numbers is."""
+    path = write_rows(tmp_path / "rows.jsonl", star_rows())
+    common = [f"--data_files={path}", "--problem_type=regression", "--num_train_epochs=1", "--save_strategy=no"]
+    common += ["--eval_strategy=no", "--load_best_model_at_end=false", "--validation_size=0", "--test_size=0"]
+    first = read_recipe(recipe_path("quickstart_regression")) | {"output_dir": str(tmp_path / "first")}
+    first |= {"data_files": [str(path)], "label_columns": ["stars"], "validation_size": 0.2, "hidden_size": 5}
+    run(build_arguments({**first, "num_train_epochs": 1, "disable_tqdm": True}))
+    argv = [*common, f"--output_dir={tmp_path / 'out'}", "--label_columns", "stars", "minutes"]
+    argv += [f"--model_name_or_path={tmp_path / 'first'}"]
+    arguments = parse_arguments(argv, recipe_path("finetune"))
+    data = prepare_data(
+        arguments.data, arguments.training, tmp_path / "data", base=BaseModel.find(str(tmp_path / "first"))
+    )
+    head = build_model(arguments.model, arguments.training, data).classifier
+    saved = TorchClassifier(tmp_path / "first").model.classifier
+    scale = data.target_scale
+    torch.testing.assert_close(head.weight[0], saved.weight[0] / scale.std[0])
+    torch.testing.assert_close(head.bias[0], (saved.bias[0] - scale.mean[0]) / scale.std[0])
+    assert head.bias[1] == 0 and 0 < head.weight[1].std() < 1

@@ -6,24 +6,15 @@ import numpy as np
 import pytest
 import torch
 from arguments import parse_arguments
-from processes import REPOSITORY
+from one_step import PLAIN, QUICKSTART, check_weights, make_trainer, weights_after
 from sklearn.utils.class_weight import compute_sample_weight
 
 from hf_brnn.data.rows import LabelledRows
 from hf_brnn.training import trainer as training
-from hf_brnn.training.build import build_trainer
 from hf_brnn.training.prepare import prepare_data
 
-QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 ROWS = 60
 NAMES = ["anger", "joy", "fear"]
-PLAIN = (
-    "--validation_size=0 --test_size=0 --precision=fp32 --hidden_size=5 --embedding_size=4 --embedding_dropout=0 "
-    "--word_dropout=0 --classifier_dropout=0 --recurrent_dropout=0 --input_dropout=0 --eval_strategy=no "
-    "--save_strategy=no --load_best_model_at_end=false --disable_tqdm=true --ngram_embeddings=false --emoticon_prob=0 "
-    "--optim=sgd --max_grad_norm=0 --weight_decay=0 --lr_scheduler_type=constant --warmup_steps=0 --learning_rate=1 "
-    f"--max_steps=1 --per_device_train_batch_size={ROWS // 4} --gradient_accumulation_steps=4"
-).split()
 
 
 @pytest.fixture
@@ -67,12 +58,8 @@ def test_a_step_follows_the_weighted_gradient(
     path, texts, labels, weights, probabilities = table
     monkeypatch.setattr(training, "MAX_MICRO_BATCH_TOKENS", 30)  # several micro-batches a batch
     argv = [*PLAIN, f"--data_files={path}", f"--output_dir={tmp_path / 'out'}", *arguments, *streaming]
-    model_args, data_args, training_args, _ = parse_arguments(argv, QUICKSTART)
-    training_args.early_stopping_patience = None
-    data = prepare_data(data_args, training_args, tmp_path / "data")
-    trainer = build_trainer(model_args, training_args, data)
-    model = trainer.model.double()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer, data = make_trainer(argv, tmp_path / "data")
+    model = trainer.model
 
     row_weights = compute_sample_weight(class_weights, labels) * (weights if is_weighted else 1)
     row_weights = torch.tensor(row_weights / row_weights.mean())
@@ -82,15 +69,10 @@ def test_a_step_follows_the_weighted_gradient(
     batch = data.tokenizer(texts, padding=True, return_tensors="pt")
     log_probabilities = model.eval()(**batch).logits.log_softmax(dim=-1)
     loss = -(row_weights[:, None] * targets * log_probabilities).sum() / ROWS
-    loss.backward()
-    expected = {name: before[name] - value.grad.to_dense() for name, value in model.named_parameters()}
-    model.zero_grad()
+    expected = weights_after(model, loss)
 
     trainer.train()
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(
-            value, expected[name], rtol=1e-5, atol=1e-7, msg=lambda text, name=name: f"{name}: {text}"
-        )
+    check_weights(model, expected, atol=1e-7)
     assert trainer.state.log_history[-1]["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
