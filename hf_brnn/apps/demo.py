@@ -19,6 +19,7 @@ from ..data.columns import find_text_column
 from ..data.files import read_batches
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
+from ..data.targets import join_words
 from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
@@ -355,11 +356,6 @@ def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
                 problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
                 refuse(BadRow(str(source), batch.unit, number, problem))
     return rows
-
-
-def join_words(text: Any) -> Any:
-    """Returns the text of a row, whose words may be a list."""
-    return " ".join(map(str, text)) if isinstance(text, list) else text
 
 
 def refuse(bad_row: BadRow) -> NoReturn:

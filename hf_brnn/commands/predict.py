@@ -10,7 +10,7 @@ from .parser import CommandParser, run_command
 from .rows import add_format_options
 
 if TYPE_CHECKING:
-    from ..data.open_file import FileFormat
+    from ..data.file_format import FileFormat
     from ..inference.score_files import ScoreOptions
 
 EXAMPLES = """\
@@ -124,6 +124,8 @@ def check_input(args: argparse.Namespace) -> None:
     OSError: The input does not exist, or is a directory where a file is expected or the reverse.
     ValueError: The suffix of the output is unknown.
     """
+    from ..data.arrow_file import is_saved_dataset
+
     file_format(args).check()
     if args.input is None or "://" in args.input:
         return
@@ -132,7 +134,7 @@ def check_input(args: argparse.Namespace) -> None:
         raise FileNotFoundError(f"--input {path}: no such file or directory. Check the path.")
     if args.engine == "ray" and not path.is_dir():
         raise NotADirectoryError(f"--input {path} is a file, but --engine ray reads a directory. Leave out --engine.")
-    if args.engine == "local" and path.is_dir() and not (path / "state.json").is_file():
+    if args.engine == "local" and path.is_dir() and not is_saved_dataset(path):
         raise IsADirectoryError(f"--input {path} is a directory. Name a file, or use --engine ray for parquet files.")
     if args.engine == "local" and Path(args.output).suffix.lower() not in WRITABLE:
         raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
@@ -174,7 +176,7 @@ def score_options(args: argparse.Namespace) -> "ScoreOptions":
 
 
 def file_format(args: argparse.Namespace) -> "FileFormat":
-    from ..data.open_file import FileFormat
+    from ..data.file_format import FileFormat
 
     return FileFormat(args.encoding, args.delimiter, args.quoting)
 

@@ -101,12 +101,11 @@ def read_labels(model: str, revision: Optional[str] = None) -> tuple[list[str], 
         OSError: There is no such model, or a file is missing.
         ValueError: The model or the revision is not what it should be.
     """
-    from ..data.problem_type import DEFAULT_LABELS, read_problem_type
+    from ..data.problem_type import read_label_names, read_problem_type
     from ..hub.find import find_config
 
     config = json.loads(find_config(model, revision).read_text(encoding="utf-8"))
-    names = config.get("id2label", DEFAULT_LABELS)
-    return [names[str(index)] for index in range(len(names))], read_problem_type(config)
+    return read_label_names(config), read_problem_type(config)
 
 
 def check_output_dir(directory: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Optional
 
 from .columns import LABEL_COLUMNS, TEXT_COLUMNS
+from .file_format import QUOTINGS, FileFormat
 from .labels import LABEL_NAMES, is_sentiment, label_key
-from .open_file import FileFormat
 from .problem_type import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
 from .targets import LABEL_SEPARATOR
 
@@ -54,7 +54,7 @@ class DataArguments:
         default=None,
         metadata={
             "help": "Quotes of csv and tsv files: minimal, fields may be quoted; none, quotes are part of the text.",
-            "choices": ("minimal", "none"),
+            "choices": QUOTINGS,
         },
     )
     validation_files: Optional[list[str]] = field(

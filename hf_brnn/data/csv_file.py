@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple, Optional, TextIO
 
 from .bad_rows import BadRow, OnBadRow
-from .open_file import FileFormat, detect_encoding, open_text
+from .file_format import FileFormat
+from .open_file import detect_encoding, open_text
 from .text import has_surrogates, list_names
 
 # The columns of Sentiment140's original files, which have no header.
@@ -106,7 +107,7 @@ def _parse(path: Path, encoding: Optional[str], delimiter: str, quoting: Optiona
             lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
         )
         while True:
-            lines.of_row.clear()
+            lines.of_row = []
             number = reader.line_num + skipped + 1
             fields: list[str] = []
             problem = ""
@@ -118,7 +119,7 @@ def _parse(path: Path, encoding: Optional[str], delimiter: str, quoting: Optiona
                 last = reader.line_num + skipped
                 problem = f"broken quotes ({error})" + (f", up to line {last}" if last > number else "")
             if fields or problem:
-                yield _Row(number, fields, problem, list(lines.of_row))
+                yield _Row(number, fields, problem, lines.of_row)
 
 
 def _parse_escaped(line: str, delimiter: str) -> list[str]:

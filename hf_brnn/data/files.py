@@ -13,8 +13,9 @@ from .arrow_file import read_arrow
 from .bad_rows import BadRow, OnBadRow
 from .batches import BATCH_SIZE, Batch, name_columns
 from .csv_file import read_csv
+from .file_format import AS_FOUND, FileFormat
 from .json_file import read_json
-from .open_file import AS_FOUND, COMPRESSIONS, FileFormat, open_lines, open_text, split_suffix
+from .open_file import COMPRESSIONS, open_lines, open_text, split_suffix
 from .parquet_file import read_parquet
 from .text import has_surrogates
 

@@ -8,11 +8,9 @@ import logging
 import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Optional, TextIO, cast
+from typing import BinaryIO, Optional, TextIO, cast
 
 import pyarrow as pa
-
-from .text import count_surrogates
 
 COMPRESSIONS = (".gz", ".bz2", ".zst", ".zip")
 # The first bytes of formats that people give a wrong suffix.
@@ -32,41 +30,8 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 CHUNK = 2**20
-QUOTINGS = ("minimal", "none")
 
 logger = logging.getLogger(__name__)
-
-
-class FileFormat(NamedTuple):
-    """How text files are written; None is found out for each file.
-
-    Attributes:
-        encoding: A name that Python knows, such as `utf-8` or `cp1252`.
-        delimiter: What separates the fields of a csv or tsv file.
-        quoting: `"minimal"`, its fields may be quoted; or `"none"`, quotes are part of the text.
-    """
-
-    encoding: Optional[str] = None
-    delimiter: Optional[str] = None
-    quoting: Optional[str] = None
-
-    def check(self) -> None:
-        """Raises:
-        ValueError: A value is out of range.
-        """
-        try:
-            codecs.lookup(self.encoding or "utf-8")
-        except LookupError as error:
-            raise ValueError(
-                f"encoding is {self.encoding!r}, but must be one that Python knows, such as utf-8 or cp1252."
-            ) from error
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ValueError(f"delimiter is {self.delimiter!r}, but must be one character.")
-        if self.quoting not in (None, *QUOTINGS):
-            raise ValueError(f"quoting is {self.quoting!r}, but must be {' or '.join(QUOTINGS)}.")
-
-
-AS_FOUND = FileFormat()
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
@@ -153,9 +118,10 @@ def _detect_encoding(path: Path, legacy: Optional[str], modified: int, size: int
             text = decoder.decode(chunk)
             if text.isascii():
                 continue
-            surrogates = count_surrogates(text)
-            undecoded += surrogates
-            decoded += sum(not character.isascii() for character in text) - surrogates
+            # Lone surrogates, which stand for such bytes, are left out of UTF-8.
+            valid = text.encode("utf-8", "ignore").decode("utf-8")
+            undecoded += len(text) - len(valid)
+            decoded += len(valid) - len(valid.encode("ascii", "ignore"))
             fits_cp1252 &= not any(byte in chunk for byte in b"\x81\x8d\x8f\x90\x9d")
     if undecoded <= decoded:
         return "utf-8"

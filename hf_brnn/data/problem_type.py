@@ -14,6 +14,12 @@ TOKEN_CLASSIFIER = "BrnnForTokenClassification"
 DEFAULT_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
 
 
+def read_label_names(config: Mapping[str, Any]) -> list[str]:
+    """Returns the label names in a config.json, in the order of their ids."""
+    names = config.get("id2label", DEFAULT_LABELS)
+    return [names[str(index)] for index in range(len(names))]
+
+
 def read_problem_type(config: Mapping[str, Any]) -> str:
     """Returns the kind of problem of the model that a config.json describes."""
     if TOKEN_CLASSIFIER in (config.get("architectures") or ()):

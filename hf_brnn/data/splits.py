@@ -15,6 +15,7 @@ from .columns import find_text_column
 from .files import read_batches
 from .problem_type import TOKENS
 from .rows import LabelledRows, expand_patterns
+from .targets import join_words
 from .text import text_key
 
 logger = logging.getLogger(__name__)
@@ -90,8 +91,7 @@ def read_held_out_keys(args: DataArguments) -> set[str]:
             is_tokens = args.problem_type == TOKENS
             text_column = find_text_column(file, batch.table.column_names, args.text_column, is_tokens)
             for text in column_values(file, batch, text_column):
-                if isinstance(text, list) and is_tokens:
-                    text = " ".join(map(str, text))
+                text = join_words(text) if is_tokens else text
                 if isinstance(text, str):
                     keys.add(text_key(text))
     if bad_rows and not args.skip_bad_rows:

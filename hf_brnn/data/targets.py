@@ -32,6 +32,11 @@ YES, NO = ("1", "true"), ("0", "false")
 _spell_label = lru_cache(maxsize=10_000, typed=True)(spell_label)
 
 
+def join_words(text: Any) -> Any:
+    """Returns a list of words as a text with a space between them; anything else as it is."""
+    return " ".join(map(str, text)) if isinstance(text, list) else text
+
+
 def read_text(text: Any, problem_type: str) -> str:
     """Reads the text of a row. The words of a token classification may be a list; they get one space between two.
 

@@ -1,5 +1,6 @@
 """Small helpers for texts and for values in messages."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from reprlib import Repr
@@ -7,6 +8,8 @@ from typing import Any
 
 # A message shows at most this many characters of a value.
 SHOWN_CHARACTERS = 300
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _short_repr = Repr()
 _short_repr.maxstring = _short_repr.maxother = SHOWN_CHARACTERS
@@ -26,12 +29,7 @@ def list_names(names: Sequence[str]) -> str:
 def has_surrogates(text: str) -> bool:
     """Returns whether a text holds a lone surrogate, which is invalid Unicode; `surrogateescape` makes one of each byte
     that is not UTF-8."""
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def count_surrogates(text: str) -> int:
-    """Returns the number of lone surrogates in a text."""
-    return sum("\ud800" <= character <= "\udfff" for character in text)
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def text_key(text: str) -> str:

@@ -78,8 +78,8 @@ def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray, predicted
     """Computes the metrics of a multi-label problem.
 
     Accuracy is the share of the texts whose labels are all right. F1 is computed over all decisions (micro), as the
-    mean over the labels (macro) and as the mean over the texts (sample). A text without labels, of which none is
-    predicted, has F1 1.
+    mean over the labels (macro) and as the mean over the texts (sample). F1 is 1 for a text
+    that has no labels and is given none.
 
     Args:
         probabilities: `(rows, num_labels)`.

@@ -74,14 +74,22 @@ def evaluate(
         problem_type: The kind of problem.
         thresholds: `(num_labels,)` the thresholds that choose labels.
     """
-    lengths = None
     rows = len(labels)
-    if problem_type == TOKENS:
-        is_word = labels != NO_LABEL
-        lengths, logits, labels = is_word.sum(axis=1), logits[is_word], labels[is_word]
+    logits, labels, lengths = select_words(logits, labels, problem_type)
     result = evaluate_scores(activate(logits, problem_type), labels, label_names, problem_type, thresholds, lengths)
     loss = mean_loss(logits, labels, problem_type)
     return result._replace(metrics={"rows": rows, "loss": loss, **result.metrics})
+
+
+def select_words(
+    logits: np.ndarray, labels: np.ndarray, problem_type: str
+) -> tuple[np.ndarray, np.ndarray, Optional[np.ndarray]]:
+    """Returns for token classification the `(words, num_labels)` logits and `(words,)` labels of the tokens that have a
+    label, and the `(rows,)` number of words of each text; for other problems what is given, and None."""
+    if problem_type != TOKENS:
+        return logits, labels, None
+    is_word = labels != NO_LABEL
+    return logits[is_word], labels[is_word], is_word.sum(axis=1)
 
 
 def evaluate_scores(

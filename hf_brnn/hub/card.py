@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from ..about import PRETRAINED_FOLDER
 from ..data.arguments import HUB_DATASET, SAMPLE, SAMPLE_FILES
 from ..data.augmentation import OTHER_LABEL_SHARE
-from ..data.problem_type import DEFAULT_LABELS, MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, read_problem_type
+from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, read_label_names, read_problem_type
 from .layout import CARD, METRICS, TRAINING_CONFIG
 from .weights import weight_shapes
 
@@ -72,7 +72,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     metrics = _read_json(directory / METRICS)
     run = _read_yaml(directory / TRAINING_CONFIG)
-    labels = [*config.get("id2label", DEFAULT_LABELS).values()]
+    labels = read_label_names(config)
     splits = {split: metrics[split] for split in SPLITS if split in metrics}
     reported = [*splits][-1] if splits else ""
     old = ModelCard.load(directory / CARD) if (directory / CARD).is_file() else None

@@ -1,6 +1,7 @@
 """What all classifiers have in common: from texts to scores and labels."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -8,6 +9,7 @@ from tokenizers import Tokenizer
 
 from ..data.dataset import NO_LABEL, TokenizedDataset, tokenize, tokenize_words
 from ..data.problem_type import MULTI_LABEL, REGRESSION, TOKENS
+from ..evaluation.activation import activate
 from ..evaluation.thresholds import choose_labels
 from ..model.text_encoder import TextEncoder
 
@@ -25,6 +27,7 @@ class Classifier(ABC):
         encode: Encodes texts with it.
         pad_token_id: The id of the padding token.
         thresholds: `(num_labels,)` the thresholds of the labels, as `choose_labels` takes them; None without any.
+        batch_size: Number of texts per batch.
     """
 
     label_names: list[str]
@@ -33,11 +36,35 @@ class Classifier(ABC):
     encode: TextEncoder
     pad_token_id: int
     thresholds: Optional[np.ndarray]
+    batch_size: int
 
     @abstractmethod
+    def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:
+        """Returns `(len(rows), num_labels)` float32 logits of some of the texts; for token classification
+        `(len(rows), sequence_length, num_labels)`."""
+
+    def run(self, score: Callable[[np.ndarray], None], batches: list[np.ndarray]) -> None:
+        """Calls `score` with the rows of each batch."""
+        for rows in batches:
+            score(rows)
+
     def scores(self, tokenized: TokenizedDataset) -> np.ndarray:
         """Returns the scores of texts in their order: `(texts, num_labels)` float32, or `(tokens, num_labels)` of all
         tokens for token classification. They are probabilities, or the predicted numbers of a regression."""
+        is_of_tokens = self.problem_type == TOKENS
+        rows_of_scores = tokenized.offsets[-1] if is_of_tokens else len(tokenized)
+        scores = np.empty((rows_of_scores, len(self.label_names)), np.float32)
+
+        def score(rows: np.ndarray) -> None:
+            found = activate(self.logits(tokenized, rows), self.problem_type)
+            if is_of_tokens:
+                is_token = np.arange(found.shape[1]) < tokenized.lengths[rows, None]
+                scores[tokenized.places(rows)] = found[is_token]
+            else:
+                scores[rows] = found
+
+        self.run(score, list(tokenized.batches_by_length(self.batch_size)))
+        return scores
 
     def tokenize(self, texts: list[str]) -> TokenizedDataset:
         """Returns the token ids of texts; for token classification the first tokens of words have the label 0.

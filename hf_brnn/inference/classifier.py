@@ -9,8 +9,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from ..data.dataset import TokenizedDataset
-from ..data.problem_type import TOKENS, read_problem_type
-from ..evaluation.activation import activate
+from ..data.problem_type import read_problem_type
 from ..evaluation.thresholds import read_thresholds
 from ..hub.layout import check_model_directory
 from ..hub.load import load_model
@@ -76,19 +75,9 @@ class TorchClassifier(Classifier):
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
 
     @torch.inference_mode()
-    def scores(self, tokenized: TokenizedDataset) -> np.ndarray:
-        """Returns the scores of texts in their order, as `Classifier.scores` describes."""
-        num_labels = len(self.label_names)
-        is_of_tokens = self.problem_type == TOKENS
-        scores = np.empty((tokenized.offsets[-1] if is_of_tokens else len(tokenized), num_labels), np.float32)
-        for rows in tokenized.batches_by_length(self.batch_size):
-            batch = tokenized.batch(rows)
-            tensors = {
-                name: torch.from_numpy(batch[name]).to(self.model.device) for name in ("input_ids", "attention_mask")
-            }
-            found = activate(self.model(**tensors).logits.float().cpu().numpy(), self.problem_type)
-            if is_of_tokens:
-                scores[tokenized.places(rows)] = found[batch["attention_mask"] > 0]
-            else:
-                scores[rows] = found
-        return scores
+    def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:
+        """Returns the logits of some of the texts, as `Classifier.logits` describes."""
+        batch = tokenized.batch(rows)
+        names = ("input_ids", "attention_mask")
+        tensors = {name: torch.from_numpy(batch[name]).to(self.model.device) for name in names}
+        return self.model(**tensors).logits.float().cpu().numpy()

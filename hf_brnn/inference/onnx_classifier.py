@@ -1,6 +1,7 @@
 """Classifying texts through ONNX Runtime. Loads neither torch nor transformers."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Optional, Union
@@ -11,8 +12,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from ..data.dataset import TokenizedDataset
-from ..data.problem_type import DEFAULT_LABELS, TOKENS, read_problem_type
-from ..evaluation.activation import activate
+from ..data.problem_type import read_label_names, read_problem_type
 from ..evaluation.thresholds import read_thresholds
 from ..hub.layout import GRAPH, QUANTIZED_GRAPH, check_graph, check_model_directory
 from ..model.text_encoder import TextEncoder
@@ -54,10 +54,9 @@ class OnnxClassifier(Classifier):
             raise FileNotFoundError(f"{graph}: no such file. Write the graphs: hf-brnn export {directory}")
         check_graph(graph, directory)
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        names: dict[str, str] = config.get("id2label", DEFAULT_LABELS)
         self.problem_type = read_problem_type(config)
-        self.label_names = [names[str(index)] for index in range(len(names))]
-        self.thresholds = read_thresholds(config, len(names))
+        self.label_names = read_label_names(config)
+        self.thresholds = read_thresholds(config, len(self.label_names))
         self.pad_token_id: int = config["pad_token_id"]
         self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.tokenizer.no_padding()
@@ -76,30 +75,15 @@ class OnnxClassifier(Classifier):
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
         self.num_threads = num_threads or pa.cpu_count()
 
-    def scores(self, tokenized: TokenizedDataset) -> np.ndarray:
-        """Returns the scores of texts in their order, as `Classifier.scores` describes."""
-        num_labels = len(self.label_names)
-        is_of_tokens = self.problem_type == TOKENS
-        scores = np.empty((tokenized.offsets[-1] if is_of_tokens else len(tokenized), num_labels), np.float32)
-
-        def score(rows: np.ndarray) -> None:
-            found = activate(self.logits(tokenized, rows), self.problem_type)
-            if is_of_tokens:
-                is_token = np.arange(found.shape[1]) < tokenized.lengths[rows, None]
-                scores[tokenized.places(rows)] = found[is_token]
-            else:
-                scores[rows] = found
-
-        batches = list(tokenized.batches_by_length(self.batch_size))
+    def run(self, score: Callable[[np.ndarray], None], batches: list[np.ndarray]) -> None:
+        """Calls `score` with the rows of each batch, on several threads."""
         if len(batches) == 1:
             score(batches[0])
-        else:
-            with ThreadPoolExecutor(self.num_threads) as pool:
-                list(pool.map(score, batches))
-        return scores
+            return
+        with ThreadPoolExecutor(self.num_threads) as pool:
+            list(pool.map(score, batches))
 
     def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:
-        """Returns `(len(rows), num_labels)` logits of some of the texts; for token classification
-        `(len(rows), sequence_length, num_labels)`."""
+        """Returns the logits of some of the texts, as `Classifier.logits` describes."""
         batch = tokenized.batch(rows)
         return self.session.run(["logits"], {name: batch[name] for name in ("input_ids", "attention_mask")})[0]

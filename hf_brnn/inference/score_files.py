@@ -12,11 +12,11 @@ import pyarrow as pa
 from ..data.bad_rows import BadRow, OnBadRow
 from ..data.batches import Batch, column_values, take_rows
 from ..data.columns import find_text_column
+from ..data.file_format import AS_FOUND, FileFormat
 from ..data.files import read_batches
 from ..data.known_words import known_word_shares
-from ..data.open_file import AS_FOUND, FileFormat
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
-from ..data.targets import write_label
+from ..data.targets import join_words, write_label
 from ..data.text import shorten
 from ..data.writers import table_writer
 from .base_classifier import split_words
@@ -186,7 +186,7 @@ def score_batches(
         new_fields = new_fields or name_fields(source, table.column_names, fields)
         texts = column_values(source, batch, text_column)
         if classifier.problem_type == TOKENS:  # words may be a list
-            texts = [" ".join(map(str, text)) if isinstance(text, list) else text for text in texts]
+            texts = [join_words(text) for text in texts]
         for number, text in zip(batch.numbers, texts):
             if not isinstance(text, str):
                 on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {shorten(text)}, not a text"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ..data.labels import label_key
-from ..data.problem_type import DEFAULT_LABELS, read_problem_type
+from ..data.problem_type import read_label_names, read_problem_type
 from ..hub.find import find_model
 from ..hub.layout import number_of_words
 from ..model.arguments import ModelArguments
@@ -46,8 +46,7 @@ class BaseModel:
 
     @property
     def label_names(self) -> list[str]:
-        names = self.config.get("id2label", DEFAULT_LABELS)
-        return [names[str(index)] for index in range(len(names))]
+        return read_label_names(self.config)
 
     @cached_property
     def words(self) -> int:

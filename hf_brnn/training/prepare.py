@@ -206,9 +206,7 @@ def _write_data(
     train = _tokenize(rows, tokenizer, training_args, labels, weights)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
-        tokenized = _tokenize(split, tokenizer, training_args)
-        tokenized.save(folder / f"{name}.arrow")
-        warn_of_unknown_words(tokenized, tokenizer, name)
+        _write_split(split, name, tokenizer, training_args, folder)
     sizes = {name: len(split) for name, split in splits.items()} | {"train": len(train)}
     summary = describe(source["train"], sizes, classes, train.lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
@@ -245,9 +243,7 @@ def _write_stream(
     )
     for name, split in scan.eval_splits.items():
         if split:
-            tokenized = _tokenize(split, tokenizer, training_args)
-            tokenized.save(folder / f"{name}.arrow")
-            warn_of_unknown_words(tokenized, tokenizer, name)
+            _write_split(split, name, tokenizer, training_args, folder)
     lengths = _tokenize(scan.rows, tokenizer, training_args).lengths
     summary = describe(scan.rows, scan.sizes, scan.labels, lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
@@ -282,6 +278,19 @@ def warn_of_rare_labels(labels: Counter[int], names: list[str]) -> None:
     if rare := {name: labels[index] for index, name in enumerate(names) if labels[index] < FEW_ROWS}:
         found = ", ".join(f"{name} ({count} rows)" for name, count in rare.items())
         logger.warning("Fewer than %d training rows for labels: %s. Add rows or merge labels.", FEW_ROWS, found)
+
+
+def _write_split(
+    rows: LabelledRows,
+    name: str,
+    tokenizer: PreTrainedTokenizerFast,
+    training_args: BrnnTrainingArguments,
+    folder: Path,
+) -> None:
+    """Writes the tokenized rows of the validation or the test split."""
+    tokenized = _tokenize(rows, tokenizer, training_args)
+    tokenized.save(folder / f"{name}.arrow")
+    warn_of_unknown_words(tokenized, tokenizer, name)
 
 
 def warn_of_unknown_words(tokenized: TokenizedDataset, tokenizer: PreTrainedTokenizerFast, split: str) -> None:

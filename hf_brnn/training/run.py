@@ -16,12 +16,11 @@ from transformers import PreTrainedTokenizerFast, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PredictionOutput
 
-from ..data.dataset import NO_LABEL
-from ..data.problem_type import REGRESSION, TOKENS
+from ..data.problem_type import REGRESSION
 from ..data.rows import LabelledRows
 from ..evaluation.activation import activate
 from ..evaluation.calibration import fit_temperature, fold_scale, fold_temperature
-from ..evaluation.report import ClassReport, EvalResult, TrainingReport, align_columns, evaluate
+from ..evaluation.report import ClassReport, EvalResult, TrainingReport, align_columns, evaluate, select_words
 from ..evaluation.thresholds import tune_thresholds
 from ..hub.layout import check_output_dir
 from ..hub.push import PUSH_ERRORS, explain_push_error, prepare_repository, push
@@ -157,9 +156,7 @@ def train_model(
 
 def calibrate(validation: PredictionOutput, problem_type: str) -> float:
     """Returns the temperature that fits the validation split."""
-    logits, labels = validation.predictions, validation.label_ids
-    if problem_type == TOKENS:
-        logits, labels = logits[labels != NO_LABEL], labels[labels != NO_LABEL]
+    logits, labels, _ = select_words(validation.predictions, validation.label_ids, problem_type)
     return fit_temperature(logits, labels, problem_type)
 
 

@@ -28,7 +28,8 @@ from ..data.dataset import MAX_BATCH_TOKENS, NO_LABEL, LengthBatchSampler, Token
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.streaming import StreamedTexts, StreamSampler
 from ..data.targets import TargetScale
-from ..evaluation.report import evaluate, mean_loss
+from ..evaluation.activation import activate
+from ..evaluation.report import evaluate_scores, mean_loss, select_words
 from .adversarial import adversarial_step
 from .arguments import resolved_precision
 from .callbacks import ProgressTable, SamplerEpoch
@@ -427,8 +428,7 @@ class BrnnTrainer(Trainer):
     def _evaluation_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         if self.target_scale is not None:
             labels = self.target_scale.standardize(labels)
-        if self.problem_type == TOKENS:
-            logits, labels = logits[labels != NO_LABEL], labels[labels != NO_LABEL]
+        logits, labels, _ = select_words(logits, labels, self.problem_type)
         return mean_loss(logits, labels, self.problem_type)
 
     def restore_targets(self, predictions: np.ndarray) -> np.ndarray:
@@ -438,8 +438,9 @@ class BrnnTrainer(Trainer):
     def _compute_metrics(self, prediction: EvalPrediction) -> dict[str, float]:
         names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         logits = self.restore_targets(np.asarray(prediction.predictions))
-        metrics = evaluate(logits, prediction.label_ids, names, self.problem_type).metrics
-        return {name: value for name, value in metrics.items() if name not in ("rows", "loss")}
+        logits, labels, lengths = select_words(logits, prediction.label_ids, self.problem_type)
+        scores = activate(logits, self.problem_type)
+        return evaluate_scores(scores, labels, names, self.problem_type, lengths=lengths).metrics
 
     @contextmanager
     def _weights_kept(self) -> Iterator[None]:

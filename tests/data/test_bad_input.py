@@ -22,8 +22,8 @@ from transformers import AutoTokenizer, pipeline
 
 from hf_brnn import PRETRAINED, PRETRAINED_FOLDER
 from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.file_format import FileFormat
 from hf_brnn.data.files import read_batches
-from hf_brnn.data.open_file import FileFormat
 from hf_brnn.data.rows import load_rows
 from hf_brnn.data.writers import table_writer
 from hf_brnn.inference.onnx_classifier import OnnxClassifier

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_brnn.data.arguments import DataArguments
+from hf_brnn.data.file_format import FileFormat
 from hf_brnn.data.files import read_batches
-from hf_brnn.data.open_file import FileFormat
 from hf_brnn.data.rows import load_rows
 
 

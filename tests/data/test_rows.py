@@ -6,7 +6,7 @@ import pytest
 
 from hf_brnn.data.arguments import HUB_DATASET, DataArguments
 from hf_brnn.data.bad_rows import BadRowsError
-from hf_brnn.data.open_file import AS_FOUND
+from hf_brnn.data.file_format import AS_FOUND
 from hf_brnn.data.rows import LabelledRows, check_source, load_rows, load_splits
 
 ORIGINAL = (
