@@ -50,6 +50,17 @@ def test_the_labels_may_be_numbers(rows):
     assert set(fitted.predict(texts[:50]).tolist()) <= {3, 10}
 
 
+@pytest.mark.parametrize(("start", "good", "bad"), [("一", "好吃", "难吃"), ("ก", "ดี", "แย่")])
+def test_texts_without_spaces_between_words_are_learned(start, good, bad):
+    random = np.random.default_rng(0)
+    characters = [chr(ord(start) + index) for index in range(20)]
+    words = random.choice([good, bad], 600)
+    texts = ["".join([*random.choice(characters, 5), word, *random.choice(characters, 5)]) for word in words]
+    classifier = hf_brnn.BrnnClassifier(num_train_epochs=8, hidden_size=16, validation_size=0)
+    classifier.fit(texts[:500], words[:500])
+    assert (classifier.predict(texts[500:]) == words[500:]).mean() > 0.9
+
+
 QUICK = {"num_train_epochs": 1, "hidden_size": 4, "embedding_size": 8, "vocab_size": 300, "validation_size": 0}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
+from ..model.tokenization_brnn import UNKNOWN_WORD
 
 if TYPE_CHECKING:
     from .base_classifier import Classifier
@@ -58,8 +59,7 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
     """
     if classifier.problem_type == TOKENS:
         raise ValueError("explain is for models of whole texts, but this one gives each word a tag.")
-    unknown = classifier.tokenizer.model.unk_token
-    if classifier.tokenizer.token_to_id(unknown) is None:
+    if classifier.tokenizer.token_to_id(classifier.tokenizer.model.unk_token) is None:
         raise ValueError("The tokenizer has no unknown token, which is put in the place of a word. Train it with one.")
     parts = split_words(text)
     words = sum(is_word for _, is_word in parts)
@@ -80,7 +80,7 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
     for index, (part, is_word) in enumerate(parts):
         effect = None
         if is_word:
-            variant = "".join(unknown if other == index else piece for other, (piece, _) in enumerate(parts))
+            variant = "".join(UNKNOWN_WORD if other == index else piece for other, (piece, _) in enumerate(parts))
             effect = float(probabilities[label] - classifier([variant])[0, label])
         explained.append((part, effect))
     known_words = float(known_word_shares(tokenized, classifier.tokenizer)[0])

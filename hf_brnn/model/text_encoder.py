@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from tokenizers import Tokenizer
 
-from .tokenization_brnn import UNK_TOKEN, new_tokenizer
+from .tokenization_brnn import UNKNOWN_WORD, first_tokenizer, has_rules_of, new_tokenizer
 
 # Pieces that are remembered, 30 MB of them at most. Longer ones are rare.
 MAX_PIECES = 200_000
@@ -31,13 +31,15 @@ class TextEncoder:
     its spaces. Each piece is encoded once and remembered. Texts go whole through any other tokenizer.
 
     Args:
-        tokenizer: The tokenizer.
+        tokenizer: The tokenizer. From now on it reads special tokens such as `[PAD]` in a text as text.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
-        self._reads_words = _state(tokenizer) == _state(new_tokenizer())
-        self._pieces = _PieceIds(tokenizer)
+        self._reads_words = any(has_rules_of(tokenizer, other) for other in (new_tokenizer(), first_tokenizer()))
+        if self._reads_words:
+            self._pieces = _PieceIds(tokenizer)
 
     def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Encodes texts.
@@ -66,7 +68,7 @@ class _PieceIds(dict[str, bytes]):
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__({"": b""})
         self._tokenizer = tokenizer
-        self._unknown = _to_bytes(tokenizer.encode(UNK_TOKEN).ids)
+        self._unknown = _to_bytes(tokenizer.encode(UNKNOWN_WORD).ids)
 
     def __missing__(self, piece: str) -> bytes:
         for example, pattern in SAME_FOR_ALL:
@@ -85,8 +87,3 @@ class _PieceIds(dict[str, bytes]):
 
 def _to_bytes(ids: list[int]) -> bytes:
     return array("i", ids).tobytes()
-
-
-def _state(tokenizer: Tokenizer) -> tuple[bytes, ...]:
-    """How a tokenizer normalizes and splits."""
-    return tuple(part.__getstate__() for part in (tokenizer.normalizer, tokenizer.pre_tokenizer) if part is not None)

@@ -8,9 +8,10 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,8 @@ from .options import LAST_CHECKPOINT
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainingArguments
 
+    from .arguments import Arguments
+
 logger = logging.getLogger(__name__)
 
 CURVES = "curves.png"
@@ -28,6 +31,42 @@ DATA_FOLDER = "data"
 LOCK = "run.lock"
 CHECKPOINT = "checkpoint-"  # before the number of its step, as Trainer names it
 ENDED = "ended"
+OPTIONS = "options.json"
+# A checkpoint restores or relies on these options. Others, such as when to save, may differ when a run is resumed.
+DECISIVE_TRAINING_OPTIONS = (
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "adversarial_epsilon",
+    "class_weight",
+    "data_seed",
+    "dataloader_drop_last",
+    "freeze",
+    "gradient_accumulation_steps",
+    "head_learning_rate",
+    "label_smoothing_factor",
+    "learning_rate",
+    "lr_scheduler_type",
+    "max_grad_norm",
+    "neftune_noise_alpha",
+    "ngram_embeddings",
+    "optim",
+    "per_device_train_batch_size",
+    "seed",
+    "train_sampling_strategy",
+    "warmup_steps",
+    "weight_decay",
+)
+# The rows that files hold are checked by their words. A model to start from has given its weights.
+FREE_OPTIONS = (
+    "data_files",
+    "held_out_files",
+    "model_name_or_path",
+    "model_revision",
+    "skip_bad_rows",
+    "test_files",
+    "validation_files",
+)
 CHECKPOINT_FILES = (
     "config.json",
     "model.safetensors",
@@ -213,12 +252,42 @@ def describe_last_checkpoint(folder: Path) -> str:
     return f"The last checkpoint is {checkpoint}: add --resume_from_checkpoint to resume."
 
 
+def save_options(folder: Path, arguments: "Arguments") -> None:
+    """Writes the options that decide the weights beside the checkpoints, for `check_options`."""
+    (folder / OPTIONS).write_text(json.dumps(_decisive_options(arguments)), encoding="utf-8")
+
+
+def check_options(checkpoint: str, arguments: "Arguments") -> None:
+    """Raises:
+    ValueError: The run of the checkpoint began with another value of an option that decides the weights.
+    """
+    path = Path(checkpoint).parent / DATA_FOLDER / OPTIONS
+    if not path.exists():
+        logger.warning("There is no %s: give the options that the run began with, which can't be checked.", path)
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    # As JSON has them: a tuple becomes a list.
+    for name, value in json.loads(json.dumps(_decisive_options(arguments))).items():
+        if name in before and value != before[name]:
+            raise ValueError(
+                f"{name} is {value!r}, but the run of {checkpoint} began with {before[name]!r}. Resume with the same "
+                "options; num_train_epochs and max_steps may differ."
+            )
+
+
+def _decisive_options(arguments: "Arguments") -> dict[str, Any]:
+    values = asdict(arguments.model) | asdict(arguments.data)
+    values |= {name: getattr(arguments.training, name) for name in DECISIVE_TRAINING_OPTIONS}
+    return {name: value for name, value in values.items() if name not in FREE_OPTIONS}
+
+
 def check_vocabulary(checkpoint: str, tokenizer_folder: Path) -> None:
     """Raises:
     ValueError: The checkpoint was trained on other rows, whose words have other ids.
     """
-    vocabularies = [(folder / "tokenizer.json").read_bytes() for folder in (Path(checkpoint), tokenizer_folder)]
-    if vocabularies[0] != vocabularies[1]:
+    files = [folder / "tokenizer.json" for folder in (Path(checkpoint), tokenizer_folder)]
+    first, second = (json.loads(file.read_bytes()) for file in files)
+    if any(first[name] != second[name] for name in ("normalizer", "pre_tokenizer", "model")):
         raise ValueError(
             f"{checkpoint} has another vocabulary than these rows give: resume with the data and the options that the "
             "run began with."

@@ -298,8 +298,8 @@ def warn_of_unknown_words(tokenized: TokenizedDataset, tokenizer: PreTrainedToke
     share = (tokenized.token_ids == tokenizer.unk_token_id).mean() if len(tokenized.token_ids) else 0
     if share > MOST:
         logger.warning(
-            "%.0f %% of the words of the %s split are not in the vocabulary. Add rows, or lower --min_frequency. Texts "
-            "without spaces between words, such as Chinese ones, must be split into words first.",
+            "%.0f %% of the words of the %s split are not in the vocabulary. Add rows, lower --min_frequency, "
+            "or add --extend_vocabulary to training that starts from a model.",
             100 * share,
             split,
         )

@@ -33,11 +33,13 @@ from .callbacks import StopOnSignal, Stopped
 from .checkpoints import (
     DATA_FOLDER,
     check_model,
+    check_options,
     check_vocabulary,
     checkpoint_to_resume,
     describe_last_checkpoint,
     remove_checkpoints,
     run_lock,
+    save_options,
 )
 from .device import assumed_watts, describe_processor, prepare_cpu
 from .history import best_epoch, epoch_history
@@ -87,9 +89,13 @@ def train_model(
     training_args = arguments.training
     start = time.perf_counter()
     checkpoint = checkpoint_to_resume(training_args)
+    if checkpoint:
+        check_options(checkpoint, arguments)
     folder = Path(training_args.output_dir) / DATA_FOLDER
     base = BaseModel.find(arguments.model.model_name_or_path, arguments.model.model_revision)
     data = prepare_data(arguments.data, training_args, folder, rows, base)
+    if training_args.should_save:
+        save_options(folder, arguments)
     shows_progress &= training_args.process_index == 0
     if shows_progress:
         print(data.summary)

@@ -76,7 +76,7 @@ def test_an_effect_is_what_the_label_loses_without_the_word(classifier_class):
     assert [part for part, _ in explanation.parts] == " ".join(words).replace(" ", "\0 \0").split("\0")
     effects = {part: effect for part, effect in explanation.parts if effect is not None}
     for index, word in enumerate(words):
-        (without,) = classifier([" ".join([*words[:index], "[UNK]", *words[index + 1 :]])])
+        (without,) = classifier([" ".join([*words[:index], "qqzz", *words[index + 1 :]])])
         assert effects[word] == whole[0] - without[0]
     assert max(effects, key=effects.get) == "not"
 
@@ -100,7 +100,7 @@ def test_effects_are_on_the_most_probable_label_or_the_first_number(tmp_path, pr
         assert explanation.label == expected(classifier([text])[0])
         labels.add(explanation.label)
         word, effect = explanation.parts[0]
-        (without,) = classifier([text.replace(word, "[UNK]", 1)])
+        (without,) = classifier([text.replace(word, "qqzz", 1)])
         assert effect == explanation.probabilities[explanation.label] - without[explanation.label]
     assert (len(labels) > 1) == (problem_type == MULTI_LABEL)
 

@@ -2,15 +2,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from hf_brnn import PRETRAINED
 from hf_brnn.model import text_encoder
 from hf_brnn.model.text_encoder import TextEncoder
+from hf_brnn.model.tokenization_brnn import extend_tokenizer
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return Tokenizer.from_file(f"{PRETRAINED}/tokenizer.json")
+@pytest.fixture(scope="module", params=["first version", "today"])
+def tokenizer(request):
+    first = PreTrainedTokenizerFast.from_pretrained(PRETRAINED)
+    if request.param == "first version":
+        return first.backend_tokenizer
+    return extend_tokenizer(first, [WORDS], vocab_size=None, min_frequency=1).backend_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +34,9 @@ WORDS = """
 a A aa AAa aaaA don't DON'T rock'n'roll 'tis #tag #tag's @a @Bob @bob. @bob's http://a https://t.co/x?a=1
 http://a&nbsp;b http://[UNK] www.a awww... Awww. well...www.a.org a.com you,have it.ly . ... .!. !? ?!?! , ,, :) :-( ;D
 =/ (: <3 </3 &amp;amp; &lt;3 &quot;ok&quot; it&#39;s 10:30 gr8 [PAD] [UNK] [UNK]s ’ ^_^ -_- >.< _ __a
-é É ǅ ß Σ ΑΣ İ ſ K 日本語 👍🏽 ❤️
+é É ǅ ß Σ ΑΣ İ ſ K a.b.com a..b.org #日本語 สวัสดี カ゛ 👍🏽 ❤️
 """
-PIECES = [*WORDS.split(), "e\u0301", "👩\u200d👧", *"\u200b\x00\x1f\xa0\u3000\r\t\v\x85\u2028"]
+PIECES = [*WORDS.split(), "e\u0301", "👩\u200d👧", *"\u200b\x00\x02\x1f\xa0\u3000\r\t\v\x85\u2028"]
 TEXTS = st.lists(
     st.one_of(st.sampled_from(PIECES), st.sampled_from(["", " ", "\n"]), st.text(max_size=3)), max_size=12
 ).map("".join)

@@ -1,9 +1,17 @@
 import json
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from hf_brnn.model.tokenization_brnn import new_tokenizer, save_tokenizer, train_tokenizer
+from hf_brnn.model.tokenization_brnn import (
+    extend_tokenizer,
+    first_tokenizer,
+    new_tokenizer,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 
 def words(text):
@@ -31,7 +39,14 @@ def words(text):
         ("note:please re:do", ["note", ":", "please", "re", ":", "do"]),
         ("^_^ -_- >.<", ["^_^", "-_-", ">.<"]),
         ("ok👍🏽 ❤️ 👩‍👧", ["ok", "👍", "❤", "👩", "👧"]),
-        ("naïve café 日本語 привет", ["naïve", "café", "日本語", "привет"]),
+        ("naïve café привет 안녕하세요", ["naïve", "café", "привет", "안녕하세요"]),
+        ("2009年の日本語、#話題", ["0000", "年", "の", "日", "本", "語", "、", "#", "話", "題"]),
+        ("カメラ 𠀀ok สวัสดีค่ะ", ["カ", "メ", "ラ", "𠀀", "ok", "ส", "วั", "ส", "ดี", "ค่", "ะ"]),
+        ("Awww...so cute, ewww.", ["aww", ".", "so", "cute", ",", "eww", "."]),
+        (
+            "a.b.com a..b.com x_a.com a@b.org",
+            ["<url>", "a", ".", "<url>", "x_a", ".", "com", "a", "@", "<url>"],
+        ),
         ("$5 a-b (c)", ["$", "0", "a", "-", "b", "(", "c", ")"]),
         ("", []),
         (" \t\n\u200b\x00", []),
@@ -39,6 +54,32 @@ def words(text):
 )
 def test_what_tweets_hold_becomes_words(text, expected):
     assert words(text) == expected
+
+
+def test_offsets_of_names_and_addresses_cover_them():
+    tokenizer = train_tokenizer(["hi"], vocab_size=100)
+    text = "Hi @Bob_1, see https://example.org/a?b or www.example.org, example.com/c and loooong"
+    offsets = tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    found = [text[start:end] for start, end in offsets]
+    expected = ["Hi", "@Bob_1", ",", "see", "https://example.org/a?b", "or", "www.example.org,", "example.com/c", "and"]
+    assert found == [*expected, "loooong"]
+
+
+def test_special_tokens_in_a_text_are_text(tmp_path):
+    tokenizer = train_tokenizer(["[PAD] [UNK]"], vocab_size=100)
+    save_tokenizer(tokenizer, tmp_path)
+    for each in (tokenizer, AutoTokenizer.from_pretrained(tmp_path)):
+        assert each.convert_ids_to_tokens(each("[PAD][UNK]")["input_ids"]) == ["[", "pad", "]", "[", "unk", "]"]
+        assert (each.pad_token_id, each.unk_token_id) == (0, 1)
+    read_alone = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert read_alone.encode("[PAD]").tokens == ["[", "pad", "]"]
+
+
+def test_a_tokenizer_of_the_first_version_has_the_rules_of_today_once_it_is_extended():
+    first = PreTrainedTokenizerFast(tokenizer_object=first_tokenizer(), pad_token="[PAD]", unk_token="[UNK]")
+    first.backend_tokenizer.model = WordLevel({"[PAD]": 0, "[UNK]": 1, "good": 2}, unk_token="[UNK]")
+    extended = extend_tokenizer(first, ["很好 good"], vocab_size=None, min_frequency=1)
+    assert extended.convert_ids_to_tokens(extended("good 好很")["input_ids"]) == ["good", "好", "很"]
 
 
 def test_vocabulary_holds_the_most_frequent_words_of_the_training_texts():

@@ -32,11 +32,13 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
+from hf_brnn.commands.train import main as train_main
 from hf_brnn.data.arguments import SAMPLE_FILE
 from hf_brnn.training.build import build_trainer
 from hf_brnn.training.callbacks import StopOnSignal, Stopped
 from hf_brnn.training.checkpoints import (
     DATA_FOLDER,
+    OPTIONS,
     check_model,
     checkpoint_to_resume,
     describe_last_checkpoint,
@@ -47,6 +49,7 @@ from hf_brnn.training.ngram_embedding import NgramEmbedding
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.trainer import NonFiniteError, RunError
 
+RESUME = "--resume_from_checkpoint"
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.
 ARGUMENTS = (
@@ -101,7 +104,7 @@ MOMENTS = random.Random(0).choices(("stepping", "evaluating", "saving"), k=16)
 def test_a_killed_run_gives_the_weights_of_one_that_was_not(whole, tmp_path, kills):
     arguments = ("--output_dir", tmp_path / "run", *ARGUMENTS)
     run_python("tests/helpers/kill_training.py", "--kills", *kills, "--", *arguments)
-    train(*arguments[1:], "--resume_from_checkpoint")
+    train(*arguments[1:], RESUME)
     assert weights_of(tmp_path / "run") == weights_of(whole)
     for name in ("config.json", "tokenizer.json", "training_config.yaml"):
         assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
@@ -121,7 +124,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(whole, tmp_path, number):
     )
     assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
-    train(tmp_path / "run", *ARGUMENTS, "--resume_from_checkpoint")
+    train(tmp_path / "run", *ARGUMENTS, RESUME)
     assert weights_of(tmp_path / "run") == weights_of(whole)
 
 
@@ -171,7 +174,7 @@ def test_a_newest_checkpoint_that_is_truncated_is_removed(whole, copied):
     earlier, newest = checkpoints_of(copied)[-2:]
     with (newest / "optimizer.pt").open("r+b") as file:
         file.truncate((newest / "optimizer.pt").stat().st_size // 2)
-    process = train(copied, *ARGUMENTS, "--resume_from_checkpoint")
+    process = train(copied, *ARGUMENTS, RESUME)
     assert f"Removing {newest}, which can't be resumed: optimizer.pt is damaged" in process.stderr
     assert f"Resuming from {earlier}" in process.stderr
     assert weights_of(copied) == weights_of(whole)
@@ -180,7 +183,7 @@ def test_a_newest_checkpoint_that_is_truncated_is_removed(whole, copied):
 def test_a_run_without_a_whole_checkpoint_starts_at_its_beginning(whole, copied):
     for checkpoint in checkpoints_of(copied):
         (checkpoint / "trainer_state.json").unlink()
-    process = train(copied, *ARGUMENTS, "--resume_from_checkpoint")
+    process = train(copied, *ARGUMENTS, RESUME)
     assert "holds no whole checkpoint: the run starts from scratch" in process.stderr
     assert weights_of(copied) == weights_of(whole)
 
@@ -229,7 +232,7 @@ def parsed(output_dir, *arguments):
 def test_a_checkpoint_with_later_ones_beside_it_is_refused_until_they_are_removed(copied):
     first, *later = checkpoints_of(copied)
     checkpoints = Path(f"{copied}.checkpoints")
-    training_args = parsed(checkpoints, "--resume_from_checkpoint", first).training
+    training_args = parsed(checkpoints, RESUME, first).training
     with pytest.raises(FileExistsError, match=f"later checkpoints than {first.name}, such as {later[-1].name}"):
         checkpoint_to_resume(training_args)
     assert checkpoints_of(copied) == [first, *later]
@@ -239,7 +242,7 @@ def test_a_checkpoint_with_later_ones_beside_it_is_refused_until_they_are_remove
 
 
 def test_a_folder_of_checkpoints_is_no_checkpoint(copied):
-    training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint", f"{copied}.checkpoints").training
+    training_args = parsed(f"{copied}.checkpoints", RESUME, f"{copied}.checkpoints").training
     with pytest.raises(FileNotFoundError, match="is not a checkpoint"):
         checkpoint_to_resume(training_args)
 
@@ -247,19 +250,37 @@ def test_a_folder_of_checkpoints_is_no_checkpoint(copied):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--hidden_size", "16"], "hidden_size is 16, but the run of CHECKPOINT began with 64"),
+        (["--cell_type", "gru"], "cell_type is 'gru', but the run of CHECKPOINT began with 'lstm'"),
+        (["--seed", "7"], "seed is 7, but the run of CHECKPOINT began with 42"),
+        (["--data_seed", "7"], "data_seed is 7, but the run of CHECKPOINT began with None"),
+        (["--max_length", "9"], "max_length is 9, but the run of CHECKPOINT began with 128"),
+        (["--word_dropout", "0.3"], "word_dropout is 0.3, but the run of CHECKPOINT began with"),
+        (["--learning_rate", "0.1"], "learning_rate is 0.1, but the run of CHECKPOINT began with"),
+        (["--gradient_accumulation_steps", "2"], "gradient_accumulation_steps is 2, but the run of CHECKPOINT began"),
+    ],
+)
+def test_a_run_is_resumed_with_the_options_it_began_with(copied, signals, arguments, message):
+    before = checkpoints_of(copied)
+    with pytest.raises(SystemExit) as error:
+        train_main(["--output_dir", str(copied), "--use_cpu", "True", *ARGUMENTS, *arguments, RESUME])
+    assert message.replace("CHECKPOINT", str(before[-1])) in str(error.value.code)
+    assert checkpoints_of(copied) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--hidden_size", "16"], "was trained with hidden_size 64, not 16"),
-        (["--cell_type", "gru"], "was trained with cell_type lstm, not gru"),
-        (["--num_hidden_layers", "2"], "was trained with num_hidden_layers 1, not 2"),
         (["--ngram_embeddings", "False"], "was trained with ngram_embeddings True, not False"),
-        (["--gradient_accumulation_steps", "2"], "epoch has 8 steps"),
         (["--per_device_train_batch_size", "16"], "epoch has 29 steps"),
     ],
 )
-def test_a_checkpoint_of_another_model_or_batch_size_is_refused(copied, signals, arguments, message):
-    main = runpy.run_path(str(REPOSITORY / "scripts" / "train.py"))["main"]
+def test_a_checkpoint_whose_options_are_unknown_is_compared_with_the_model(copied, signals, arguments, message):
+    Path(f"{copied}.checkpoints", DATA_FOLDER, OPTIONS).unlink()
     before = checkpoints_of(copied)
     with pytest.raises(SystemExit) as error:
-        main(["--output_dir", str(copied), "--use_cpu", "True", *ARGUMENTS, *arguments, "--resume_from_checkpoint"])
+        train_main(["--output_dir", str(copied), "--use_cpu", "True", *ARGUMENTS, *arguments, RESUME])
     assert message in str(error.value.code)
     assert checkpoints_of(copied) == before
 
@@ -277,7 +298,7 @@ def test_a_checkpoint_of_other_labels_is_refused(copied):
 
 def test_a_checkpoint_of_another_folder_leaves_the_checkpoints_of_this_one(copied, interrupted):
     checkpoint = checkpoints_of(interrupted)[0]
-    training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint", checkpoint).training
+    training_args = parsed(f"{copied}.checkpoints", RESUME, checkpoint).training
     with pytest.raises(FileExistsError, match="of an interrupted run"):
         checkpoint_to_resume(training_args)
 
@@ -296,7 +317,7 @@ def test_a_run_killed_while_it_cleans_up_has_ended(copied, tmp_path, monkeypatch
         removed.append(path)
         rmtree(path)
 
-    for wanted in ([], ["--resume_from_checkpoint"]):
+    for wanted in ([], [RESUME]):
         shutil.copytree(checkpoints, tmp_path / "again", dirs_exist_ok=True)
         removed.clear()
         monkeypatch.setattr("hf_brnn.training.checkpoints.shutil.rmtree", remove_one)
@@ -315,7 +336,7 @@ def test_a_run_killed_while_it_cleans_up_has_ended(copied, tmp_path, monkeypatch
 
 def test_checkpoints_without_the_data_beside_them_are_those_of_an_interrupted_run(copied):
     shutil.rmtree(Path(f"{copied}.checkpoints") / DATA_FOLDER)
-    training_args = parsed(f"{copied}.checkpoints", "--resume_from_checkpoint").training
+    training_args = parsed(f"{copied}.checkpoints", RESUME).training
     assert checkpoint_to_resume(training_args) == str(checkpoints_of(copied)[-1])
 
 
@@ -466,7 +487,7 @@ def test_weights_that_are_infinite_at_the_end_are_an_error(tmp_path):
 def test_the_checkpoint_that_the_argument_names_must_be_whole(copied):
     checkpoint = checkpoints_of(copied)[-1]
     (checkpoint / "model.safetensors").unlink()
-    process = train(copied, *ARGUMENTS, "--resume_from_checkpoint", checkpoint, check=False)
+    process = train(copied, *ARGUMENTS, RESUME, checkpoint, check=False)
     problem = f"{checkpoint} can't be resumed: it has no model.safetensors. Name an earlier one."
     assert process.stderr == f"hf-brnn train: error: {problem}\n"
 
@@ -476,7 +497,7 @@ def test_a_checkpoint_of_another_number_of_processes_is_refused(copied):
     for name in ("rng_state_0.pth", "rng_state_1.pth"):
         shutil.copy(checkpoint / "rng_state.pth", checkpoint / name)
     (checkpoint / "rng_state.pth").unlink()
-    process = train(copied, *ARGUMENTS, "--resume_from_checkpoint", check=False)
+    process = train(copied, *ARGUMENTS, RESUME, check=False)
     assert f"{checkpoint} was saved by another number of processes, but this run has 1." in process.stderr
     assert checkpoint.exists()
 
@@ -515,7 +536,7 @@ def test_a_full_disk_leaves_what_was_saved_before(saved_folder, tmp_path):
 def test_a_second_run_into_one_folder_is_refused_by_name_of_the_first(tmp_path):
     first = start_training(tmp_path / "run", *ARGUMENTS, "--num_train_epochs=1000")
     wait_for_checkpoints(first, tmp_path / "run", 1)
-    second = train(tmp_path / "run", *ARGUMENTS, "--resume_from_checkpoint", check=False)
+    second = train(tmp_path / "run", *ARGUMENTS, RESUME, check=False)
     assert second.returncode == 1
     (line,) = second.stderr.splitlines()
     assert f"{tmp_path}/run.checkpoints is locked by another run, process {first.pid} on " in line
@@ -562,7 +583,7 @@ def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
         (["--label_names", "one"], "label_names is ['one']"),
         (["--label_names", "a", "b"], "label '4' is not one of 0, 1, a, b"),
         (["--text_column", "tweet"], "no column 'tweet' among"),
-        (["--resume_from_checkpoint", "nowhere"], "nowhere: no such checkpoint"),
+        ([RESUME, "nowhere"], "nowhere: no such checkpoint"),
         (["--save_strategy", "steps"], "save"),
         (["--precision", "int3"], "precision is 'int3'"),
         (["--max_length", "0"], "max_length is 0"),

@@ -4,7 +4,7 @@ import { LogLevel, PreTrainedModel, PreTrainedTokenizer, Tensor, env, softmax } 
 import * as Comlink from "comlink";
 
 import { MULTI_LABEL, REGRESSION, TOKENS, readProblem } from "./problem.js";
-import { knownWordShare, splitTaggedWords, splitWords, tagWords } from "./words.js";
+import { UNKNOWN_WORD, knownWordShare, splitTaggedWords, splitWords, tagWords } from "./words.js";
 
 env.allowRemoteModels = false;
 env.allowLocalModels = true;
@@ -112,8 +112,8 @@ async function classify(texts) {
 }
 
 /**
- * Scores a text, and the effect of each of its words: the score of the text minus that of the text with `[UNK]` in
- * place of the word. Each variant is scored alone, as in `classify`. For token classification, words have their tag
+ * Scores a text, and the effect of each of its words: the score of the text minus that of the text with the
+ * unknown token in place of the word. Each variant is scored alone, as in `classify`. For token classification, words have their tag
  * instead.
  *
  * @param {string} text
@@ -138,7 +138,7 @@ async function explainWords(parts, { score, index }) {
   for (const part of parts) {
     const piece = { text: part.text };
     if (part.isWord) {
-      const variant = parts.map((other) => (other === part ? tokenizer.unk_token : other.text)).join("");
+      const variant = parts.map((other) => (other === part ? UNKNOWN_WORD : other.text)).join("");
       const [scores] = await scoreRows(variant);
       piece.effect = score - scores[index];
     }

@@ -4,6 +4,8 @@ const WHITE_SPACE = /(\p{White_Space}+)/u;
 /** What Python's `str.split` splits at. */
 // eslint-disable-next-line no-control-regex
 const PYTHON_WHITE_SPACE = /([\p{White_Space}\x1c-\x1f]+)/u;
+/** A character that Unicode reserves for programs: no vocabulary has it, so that it becomes the unknown token. */
+export const UNKNOWN_WORD = "\ufdd0";
 const PLACEHOLDERS = ["<user>", "<url>", "[PAD]"];
 /** A punctuation mark or an ASCII symbol. */
 const PUNCTUATION = /^(?:\p{P}|[!-/:-@[-`{-~]|[!?]+)$/u;
