@@ -231,6 +231,11 @@ POSITIVE = (
 )
 
 
+# Options of `Trainer` that would take away the predictions of an evaluation, and the value that each must have. They
+# choose the best epoch, calibrate the scores and make the report.
+NEEDED_VALUES = {"batch_eval_metrics": False, "eval_do_concat_batches": True, "prediction_loss_only": False}
+
+
 def check_values(values: Mapping[str, Any]) -> None:
     """Checks the values of model and training that are given, and whether they suit the kind of problem, if that is
     among them.
@@ -250,7 +255,11 @@ def check_values(values: Mapping[str, Any]) -> None:
             continue
         if isinstance(value, float):
             check(name, math.isfinite(value), "a finite number")
-        if name in POSITIVE:
+        if name in NEEDED_VALUES:
+            check(
+                name, value is NEEDED_VALUES[name], f"{NEEDED_VALUES[name]}: a run needs the predictions of evaluations"
+            )
+        elif name in POSITIVE:
             check(name, value >= 1, "at least 1")
         elif name.endswith("_dropout"):
             check(name, 0 <= value < 1, "in [0, 1)")

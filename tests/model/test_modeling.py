@@ -395,6 +395,23 @@ def test_gradients_of_padded_texts_are_those_of_finite_differences(pooling):
     assert torch.autograd.gradgradcheck(outputs, embeddings)
 
 
+@pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
+def test_gradients_by_torch_func_are_those_of_backward(cell_type, hidden_act):
+    model = make_model(cell_type=cell_type, hidden_act=hidden_act)
+    batch = make_batch([5, 2], width=5) | {"labels": torch.tensor([0, 1])}
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    found = torch.func.grad(lambda values: torch.func.functional_call(model, values, kwargs=batch).loss)(parameters)
+    model(**batch).loss.backward()
+    torch.testing.assert_close(found, {name: parameter.grad for name, parameter in model.named_parameters()})
+
+
+@pytest.mark.parametrize("cell_type", ["lstm", "gru", "rnn"])
+def test_gradients_can_be_differentiated_again(cell_type):
+    model = make_model(cell_type=cell_type, hidden_size=2, embedding_size=3).double()
+    embeddings = torch.randn(2, 3, 3, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda values: model(inputs_embeds=values).logits, embeddings)
+
+
 def test_the_padding_row_stays_zero_in_training():
     model = make_model().train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)

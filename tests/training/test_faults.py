@@ -596,6 +596,9 @@ def test_a_metric_that_is_undefined_chooses_nothing(tmp_path):
         (["--early_stopping_patience", "-1"], "early_stopping_patience is -1"),
         (["--seed", "-1"], "seed is -1"),
         (["--data_seed", "4294967296"], "data_seed is 4294967296"),
+        (["--prediction_loss_only"], "prediction_loss_only is True, but must be False"),
+        (["--eval_do_concat_batches", "False"], "eval_do_concat_batches is False, but must be True"),
+        (["--batch_eval_metrics"], "batch_eval_metrics is True, but must be False"),
     ],
 )
 def test_wrong_arguments_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch, signals, arguments, message):

@@ -164,7 +164,7 @@ class BrnnLayer(GradientCheckpointingLayer):
 
     def _run(self, rnn: nn.RNNBase, hidden_states: torch.Tensor) -> torch.Tensor:
         """Returns the states of one direction, `(batch_size, sequence_length, hidden_size)`, in reading order."""
-        recurrent_weight = rnn.get_parameter("weight_hh_l0")
+        recurrent_weight = rnn.all_weights[0][1]  # under torch.func a tensor, and no parameter
         if hidden_states.is_cuda and torch.is_autocast_enabled("cuda"):
             # Under autocast, cuDNN computes in float16 even if the dtype is bfloat16, and small gradients become zero.
             with torch.autocast("cuda", enabled=False):

@@ -3,7 +3,7 @@
 In a batch of tweets, seven of ten tokens repeat a word of the same batch. torch's LSTM multiplies every token.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import torch
@@ -25,11 +25,11 @@ class DistinctEmbedding(nn.Embedding):
     """An embedding table that computes the vector of each distinct word of a batch once.
 
     Attributes:
-        keeps_words: Whether training keeps the words of the last batch for `words_of`.
+        gives_words: Whether embeddings in training have the `Words` that they were computed from as an attribute
+            `words`.
     """
 
-    keeps_words = False
-    _last: Optional[tuple[torch.Tensor, Words]] = None
+    gives_words = False
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Takes ids of any shape. Returns their vectors, with `embedding_size` as an additional last dimension."""
@@ -38,34 +38,21 @@ class DistinctEmbedding(nn.Embedding):
         vectors = self.make_vectors(is_used.nonzero()[:, 0])
         places = is_used.cumsum(0)[input_ids] - 1
         embeddings = nn.functional.embedding(places, vectors)
-        if self.keeps_words and self.training:
-            self._last = embeddings, (vectors, places)
+        if self.gives_words and self.training:
+            embeddings.words = (vectors, places)  # type: ignore[attr-defined]
         return embeddings
 
     def make_vectors(self, ids: torch.Tensor) -> torch.Tensor:
         """Returns the vectors of unique ids, `(num_ids, embedding_size)`."""
         return super().forward(ids)
 
-    def words_of(self, embeddings: torch.Tensor) -> Optional[Words]:
-        """Returns the words of `embeddings` if they are the last output in training, and forgets them; else None."""
-        last, self._last = self._last, None
-        return last[1] if last is not None and last[0] is embeddings else None
-
 
 class DistinctWordsLayer(BatchwiseDropoutLayer):
-    """A first layer of LSTMs that runs `WordLSTM` in training, if batch and layer are large enough.
-
-    Args:
-        layer: The layer to replace. Its parameters are shared, not copied.
-        words_of: Returns the words that embeddings were computed from, or None if they are unknown.
-    """
-
-    def __init__(self, layer: BatchwiseDropoutLayer, words_of: Callable[[torch.Tensor], Optional[Words]]) -> None:
-        super().__init__(layer)
-        self._words_of = words_of
+    """A first layer of LSTMs that runs `WordLSTM` in training, if batch and layer are large enough. It replaces another
+    layer and shares its parameters."""
 
     def forward(self, hidden_states: torch.Tensor, order: ReadingOrder) -> torch.Tensor:
-        words = self._words_of(hidden_states)
+        words: Optional[Words] = getattr(hidden_states, "words", None)
         if words is None or min(len(hidden_states), self.num_units) < MIN_SIZE:
             return super().forward(hidden_states, order)
         vectors, places = words
@@ -214,6 +201,6 @@ def read_distinct_words(model: BrnnPreTrainedModel) -> None:
             embeddings.weight, not embeddings.weight.requires_grad, embeddings.padding_idx
         )
         model.set_input_embeddings(embeddings)
-    embeddings.keeps_words = True
+    embeddings.gives_words = True
     layers = model.base_model.encoder.layer
-    layers[0] = DistinctWordsLayer(layers[0], embeddings.words_of)
+    layers[0] = DistinctWordsLayer(layers[0])

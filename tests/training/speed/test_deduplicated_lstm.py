@@ -1,4 +1,5 @@
 import copy
+import weakref
 
 import pytest
 import torch
@@ -115,6 +116,14 @@ def test_words_of_another_batch_are_not_taken():
         model.train()
         fold_ngrams(model)
         torch.testing.assert_close(model.eval()(BATCH["input_ids"]).logits, expected)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_lookup_outside_a_step_leaves_nothing_behind():
+    model = make_model()
+    read_distinct_words(model)
+    vectors = weakref.ref(model.get_input_embeddings()(BATCH["input_ids"]))
+    assert vectors() is None
 
 
 LARGE = ("--hidden_size", 256, "--per_device_train_batch_size", 128, "--precision", "fp32")
