@@ -39,8 +39,10 @@ FILE_NAMES = {
     "tokenizer.json",
     "tokenizer_config.json",
 }
-# Python and huggingface_hub write these into directories.
-IGNORED_NAMES = {"__pycache__", ".cache", ".gitattributes"}
+# Graphs that are being exported. An export that was killed leaves them behind.
+PARTIAL_GRAPHS = ".onnx.part"
+# Python and huggingface_hub write the other names into directories.
+IGNORED_NAMES = {"__pycache__", ".cache", ".gitattributes", PARTIAL_GRAPHS}
 # Trainer's checkpoints, in the directory that its output_dir names.
 CHECKPOINT = re.compile(r"checkpoint-\d+")
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}

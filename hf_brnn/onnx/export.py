@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from ..hub.layout import GRAPH, GRAPHS, QUANTIZED_GRAPH, check_model_directory, stamp_weights_hash
+from ..hub.layout import GRAPH, GRAPHS, PARTIAL_GRAPHS, QUANTIZED_GRAPH, check_model_directory, stamp_weights_hash
 from .quantize import quantize_graph
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
     from ..hub.load import load_model
 
     model = load_model(directory)
-    part = directory / ".onnx.part"
+    part = directory / PARTIAL_GRAPHS
     if part.exists():
         shutil.rmtree(part)
     try:

@@ -12,9 +12,12 @@ from processes import run_python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from hf_brnn import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification
+from hf_brnn.apps.space import write_space
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import TokenizedDataset
 from hf_brnn.data.rows import load_rows
+from hf_brnn.hub.layout import check_output_dir
+from hf_brnn.hub.push import files_to_push
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.load import load
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
@@ -202,6 +205,16 @@ def test_an_export_that_fails_leaves_the_folder_as_it_was(exported_folder, tmp_p
     with pytest.raises(KeyboardInterrupt):
         export_onnx(folder)
     assert sorted(folder.rglob("*")) == before
+
+
+def test_what_a_killed_export_leaves_is_in_nobodys_way(exported_folder, tmp_path):
+    folder = shutil.copytree(exported_folder, tmp_path / "model")
+    (folder / ".onnx.part").mkdir()
+    (folder / ".onnx.part" / "model.onnx").write_bytes(b"half")
+    check_output_dir(folder)
+    assert not [path for path in files_to_push(folder) if ".onnx.part" in path.parts]
+    write_space(folder, tmp_path / "space")
+    assert not list((tmp_path / "space").rglob(".onnx.part"))
 
 
 def test_exporting_again_replaces_the_graphs(exported_folder, tmp_path):
