@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..data.problem_type import SINGLE_LABEL, TOKENS
+from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
 from .parser import CommandParser, run_command
 from .rows import (
     add_row_options,
@@ -113,9 +113,10 @@ def evaluate_rows(
 
     from ..data.rows import load_rows
     from ..data.targets import to_array
-    from ..evaluation.plots import plot_confusion_matrix, plot_result, plot_risk_coverage
+    from ..evaluation.plots import plot_confusion_matrix, plot_precision_recall, plot_result, plot_risk_coverage
     from ..evaluation.report import align_columns, evaluate_scores
     from ..evaluation.risk_coverage import RiskCoverage
+    from ..evaluation.threshold_table import threshold_rows, threshold_text
     from ..hub.layout import METRICS
     from ..hub.save import write_json
     from ..inference.score_files import ScoreOptions, score_texts
@@ -129,8 +130,9 @@ def evaluate_rows(
     result = evaluate_scores(
         scores, labels, classifier.label_names, classifier.problem_type, classifier.thresholds, lengths
     )
+    name = model_name(args.model)
     facts = {
-        "model": model_name(args.model),
+        "model": name,
         "source": describe_source(data_args),
         "rows": len(rows),
         "neutral_left_out": rows.neutral,
@@ -147,9 +149,14 @@ def evaluate_rows(
         curve = RiskCoverage.from_scores(found.scores, result.predicted == labels)
         details["risk_coverage"] = curve.to_dict()
         tables.append(curve.to_text())
-        plot_risk_coverage(curve, output_dir / "risk_coverage.png")
-        plot_confusion_matrix(labels, result.predicted, classifier.label_names, output_dir / "confusion_matrix.png")
-    plot_result(result, output_dir)
+        plot_risk_coverage(curve, output_dir / "risk_coverage", name)
+        plot_confusion_matrix(labels, result.predicted, classifier.label_names, output_dir / "confusion_matrix", name)
+    if result.problem_type in (SINGLE_LABEL, MULTI_LABEL):
+        has_label = labels if labels.ndim == 2 else labels[:, None] == np.arange(len(classifier.label_names))
+        plot_precision_recall(has_label, scores, classifier.label_names, output_dir / "precision_recall", name)
+        details["by_threshold"] = threshold_rows(has_label, scores, classifier.label_names)
+        tables.append(threshold_text(details["by_threshold"]))
+    plot_result(result, output_dir, name)
     write_predictions(rows, found, output_dir / "predictions.csv")
     write_json({**facts, **result.metrics, **details}, output_dir / METRICS)
     shown = [[name, str(value)] for name, value in facts.items()]

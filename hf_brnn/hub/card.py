@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
 
-from ..about import PRETRAINED_FOLDER
+from ..about import PRETRAINED_FOLDER, REPOSITORY
 from ..data.arguments import HUB_DATASET, SAMPLE, SAMPLE_FILES
 from ..data.augmentation import OTHER_LABEL_SHARE
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, read_label_names, read_problem_type
@@ -125,6 +125,12 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         baselines=_baselines(old.text if old else ""),
         temperature=metrics.get("temperature"),
         has_validation="validation" in splits,
+        curves_text=_describe_curves(metrics),
+        calibration_error=_format(splits[reported]["calibration_error"])
+        if splits and splits[reported].get("calibration_error") is not None
+        else "",
+        pad_token_id=config["pad_token_id"],
+        repository=REPOSITORY,
         has_curves=(directory / "curves.png").is_file(),
         has_reliability=(directory / "reliability.png").is_file(),
         has_predictions=(directory / "predictions.png").is_file(),
@@ -250,6 +256,19 @@ def _describe_training(metrics: dict[str, Any]) -> str:
             f"{energy:.2g} Wh."
         )
     return "\n".join(sentences)
+
+
+def _describe_curves(metrics: dict[str, Any]) -> str:
+    """Returns what the curves show, for those who don't see them."""
+    history = metrics.get("history") or [{}]
+    is_regression = "eval_mae" in history[-1]
+    text = f"Loss and {'mean absolute error' if is_regression else 'accuracy'} by epoch"
+    key = "eval_mae" if is_regression else "eval_accuracy"
+    points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
+    if not points:
+        return text
+    first, last = (f"{value:.3f} after epoch {epoch:.3g}" for epoch, value in (points[0], points[-1]))
+    return f"{text}; of texts that were not trained on: {first}, {last}"
 
 
 def _class_rows(metrics: dict[str, Any], split: str) -> list[list[str]]:

@@ -32,10 +32,13 @@ FILE_NAMES = {
     TRAINING_CONFIG,
     "config.json",
     "curves.png",
+    "curves.svg",
     "handler.py",
     "onnx",
     "predictions.png",
+    "predictions.svg",
     "reliability.png",
+    "reliability.svg",
     "tokenizer.json",
     "tokenizer_config.json",
 }

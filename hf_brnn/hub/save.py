@@ -89,14 +89,14 @@ def save_model_directory(
         shutil.copymode(part / "config.json", part / WEIGHTS)
         save_tokenizer(tokenizer, part)
         shutil.copyfile(ENDPOINT_HANDLER, part / ENDPOINT_HANDLER.name)
-        plot_curves(report.history, part / "curves.png", report.evaluated)
+        name = directory.resolve().name
+        plot_curves(report.history, part / "curves", report.evaluated, name, report.best_epoch)
         if report.reported in report.results:
-            result = report.results[report.reported]
-            plot_result(result, part)
+            plot_result(report.results[report.reported], part, name)
         write_json(_metrics_file(report), part / METRICS)
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / TRAINING_CONFIG).write_text(config, encoding="utf-8")
-        build_card(part, directory.resolve().name).save(part / CARD)
+        build_card(part, name).save(part / CARD)
 
 
 def _metrics_file(report: TrainingReport) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from ..model.modeling_brnn import BrnnForSequenceClassification, BrnnForTokenCla
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
 from .callbacks import CurvesCallback, ProgressTable
-from .checkpoints import CURVES
 from .ngram_embedding import NgramEmbedding
 from .prepare import PreparedData
 from .trainer import BrnnTrainer
@@ -82,7 +81,7 @@ def build_trainer(
         )
     if evaluated == "test" and training_args.tune_thresholds:
         raise ValueError("tune_thresholds needs a validation split: set validation_size, or leave out tune_thresholds.")
-    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir) / CURVES, evaluated)]
+    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir), evaluated)]
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
     if shows_progress:

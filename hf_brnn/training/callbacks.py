@@ -16,6 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ..data.dataset import LengthBatchSampler
 from ..data.streaming import StreamSampler
 from ..evaluation.plots import plot_curves
+from .checkpoints import CHECKPOINTS_SUFFIX, CURVES
 from .history import epoch_history
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -49,15 +50,16 @@ class SamplerEpoch(TrainerCallback):
 
 
 class CurvesCallback(TrainerCallback):
-    """Draws the curves after each evaluation."""
+    """Draws the curves after each evaluation, into a folder of checkpoints."""
 
-    def __init__(self, path: Path, evaluated: str) -> None:
-        self.path = path
+    def __init__(self, folder: Path, evaluated: str) -> None:
+        self.path = folder / CURVES
         self.evaluated = evaluated
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            plot_curves(epoch_history(state.log_history), self.path, self.evaluated)
+            name = self.path.parent.name.removesuffix(CHECKPOINTS_SUFFIX)
+            plot_curves(epoch_history(state.log_history), self.path, self.evaluated, name)
 
 
 class ProgressTable(TrainerCallback):

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CURVES = "curves.png"
+CHECKPOINTS_SUFFIX = ".checkpoints"  # behind the name of the model directory
+CURVES = "curves"
 DATA_FOLDER = "data"
 LOCK = "run.lock"
 CHECKPOINT = "checkpoint-"  # before the number of its step, as Trainer names it
@@ -325,6 +326,7 @@ def remove_checkpoints(folder: Path) -> bool:
     for path in folder.iterdir():
         if path.is_dir() and (path.name == DATA_FOLDER or path.name.startswith(f"{CHECKPOINT}")):
             shutil.rmtree(path)
-    (folder / CURVES).unlink(missing_ok=True)
+    for path in folder.glob(f"{CURVES}.*"):
+        path.unlink()
     (folder / ENDED).unlink()
     return any(path.name != LOCK for path in folder.iterdir())

@@ -31,6 +31,7 @@ from .base_model import BaseModel
 from .build import build_trainer
 from .callbacks import StopOnSignal, Stopped
 from .checkpoints import (
+    CHECKPOINTS_SUFFIX,
     DATA_FOLDER,
     check_model,
     check_options,
@@ -212,7 +213,7 @@ def run(arguments: Arguments) -> None:
     stop = StopOnSignal()
     training_args = arguments.training
     folder = Path(training_args.output_dir)
-    checkpoints = Path(f"{folder}.checkpoints")
+    checkpoints = Path(f"{folder}{CHECKPOINTS_SUFFIX}")
     training_args.output_dir = str(checkpoints)
     is_main = training_args.process_index == 0
     _set_up_logging(training_args)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import run_main
+from pictures import texts_of
 from transformers import pipeline
 
 from hf_brnn.commands.evaluate import main
@@ -33,14 +34,18 @@ def test_it_writes_metrics_plots_and_predictions(evaluate, float_model, write_fi
     classifier = pipeline("text-classification", model=str(float_model), trust_remote_code=True)
     expected = [result["score"] for result in classifier(predictions["text"].tolist())]
     np.testing.assert_allclose(predictions["score"], expected, atol=1e-5)
-    for name in ("confusion_matrix.png", "reliability.png", "risk_coverage.png"):
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    for name in ("confusion_matrix", "precision_recall", "reliability", "risk_coverage"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert any(text.startswith("model: ") for text in texts_of(folder / f"{name}.svg"))
+    chosen = [row["rows"] for row in metrics["by_threshold"]["POSITIVE"]]
+    assert chosen == sorted(chosen, reverse=True)
     assert metrics["risk_coverage"]["curve"][-1]["accuracy"] == metrics["accuracy"]
     for line in (
         "accuracy",
         "class     precision  recall",
         "Share of each true class",
         "Area under the risk-coverage curve: ",
+        "threshold  POSITIVE precision  POSITIVE recall",
     ):
         assert line in ended.stdout
 

@@ -33,5 +33,5 @@ def test_it_is_printed_and_drawn(tmp_path):
     assert lines[0] == "most confident  min score  accuracy"
     assert lines[5] == "50 %               0.8000    1.0000"
     assert lines[-1] == f"Area under the risk-coverage curve: {(0 + 0 + 1 / 3 + 1 / 2) / 4:.4f}"
-    plot_risk_coverage(curve, tmp_path / "curve.png")
+    plot_risk_coverage(curve, tmp_path / "curve", "model")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")

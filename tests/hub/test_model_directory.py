@@ -20,11 +20,13 @@ def test_it_holds_what_the_map_says_and_nothing_else(saved_folder):
         "config.json",
         "configuration_brnn.py",
         "curves.png",
+        "curves.svg",
         "handler.py",
         "metrics.json",
         "model.safetensors",
         "modeling_brnn.py",
         "reliability.png",
+        "reliability.svg",
         "tokenizer.json",
         "tokenizer_config.json",
         "training_config.yaml",
@@ -101,7 +103,7 @@ def test_the_snippets_of_the_card_run(exported_folder, tmp_path):
     shutil.copytree(exported_folder, tmp_path / "quickstart")
     text = (exported_folder / "README.md").read_text()
     snippets = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     run_python("-c", "\n".join(snippets), cwd=tmp_path)
 
 
