@@ -227,8 +227,9 @@ def open_demo(tmp_path, browser):
     opened = []
 
     def open_kind(problem_type, names, thresholds=None):
-        classifier = OnnxClassifier(save_model(tmp_path / "model", problem_type, names, TEXTS, thresholds))
-        demo = build_demo(classifier, "model")
+        model = save_model(tmp_path / "model", problem_type, names, TEXTS, thresholds)
+        classifier = OnnxClassifier(model)
+        demo = build_demo(model, "model")
         _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
         page = browser.new_page()
         opened.extend((page, demo))
