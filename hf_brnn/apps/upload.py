@@ -4,6 +4,7 @@
 rows, after each batch the number of rows scored so far, and at the end the first scored rows or what is wrong.
 """
 
+import errno
 import json
 import signal
 import sys
@@ -41,7 +42,9 @@ def main(model: str, source: str, target: str, text_column: str) -> None:
     except MemoryError:
         report(f"{source} needs more than {MAX_MEGABYTES:,} MB of memory, the limit of this page. Split the file.")
     except (OSError, ValueError) as error:
-        report(str(error))
+        is_too_large = isinstance(error, OSError) and error.errno == errno.EFBIG
+        limit = f"{source} makes a scored file of more than {MAX_SCORED_MEGABYTES:,} MB, the limit. Split the file."
+        report(limit if is_too_large else str(error))
 
 
 def limit_resources() -> None:

@@ -20,6 +20,8 @@ from .text import has_surrogates
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather", ".xlsx")
+# An xlsx file is read whole.
+MAX_EXCEL_BYTES = 2**30
 FASTTEXT_LABEL = "__label__"
 
 # Numbers of rows, their fields by the name of their column, and their sizes.
@@ -167,6 +169,15 @@ def _split_labels(line: str) -> dict[str, Any]:
 def _read_excel(path: Path, batch_size: int) -> Iterator[Batch]:
     import pandas as pd
 
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(file.file_size for file in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path}: not a readable xlsx file ({error}). Save it again, or as csv.") from error
+    if size > MAX_EXCEL_BYTES:
+        raise ValueError(
+            f"{path}: {size:,} bytes when unpacked, but at most {MAX_EXCEL_BYTES:,} are read. Save as csv."
+        )
     try:
         frame = pd.read_excel(path, dtype=str, engine="calamine", keep_default_na=False)
     except ImportError as error:
