@@ -23,7 +23,8 @@ from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
-from hf_brnn.apps.demo import build_demo, score
+from hf_brnn.apps import demo
+from hf_brnn.apps.demo import build_demo
 from hf_brnn.apps.space import write_space
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, TOKENS
@@ -201,8 +202,8 @@ def test_an_upload_whose_process_dies_leaves_the_demo_alive(write_file, monkeypa
             patch.setattr("sys.executable", str(write_file("python", f"#!/bin/sh\nkill -{-code} $$\n")))
             (source.parent / "python").chmod(0o755)
             with pytest.raises(gr.Error, match=f"a.csv .*{message}"):
-                next(score(PRETRAINED_FOLDER, source, "text", lambda *_, **__: None))
-    _, preview = next(score(PRETRAINED_FOLDER, source, "text", lambda *_, **__: None))
+                next(demo.score(PRETRAINED_FOLDER, source, "text", lambda *_, **__: None))
+    _, preview = next(demo.score(PRETRAINED_FOLDER, source, "text", lambda *_, **__: None))
     assert preview[0][0] == "POSITIVE"
 
 
