@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,20 +15,6 @@ BATCH_SIZE = 10_000
 BATCH_CHARACTERS = 2**24
 BATCH_FIELDS = 2**20
 MAX_COLUMNS = 10_000
-
-
-class RowSize(NamedTuple):
-    """The size of a row, as far as it is known.
-
-    Attributes:
-        characters: Number of characters in the file.
-        objects: Number of json objects, the row included.
-        names: The names of the fields of all these objects.
-    """
-
-    characters: int = 0
-    objects: int = 0
-    names: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True)

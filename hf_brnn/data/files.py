@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from .arrow_file import read_arrow
 from .bad_rows import BadRow, OnBadRow
-from .batches import BATCH_CHARACTERS, BATCH_FIELDS, BATCH_SIZE, MAX_COLUMNS, Batch, RowSize, name_columns
+from .batches import BATCH_CHARACTERS, BATCH_FIELDS, BATCH_SIZE, MAX_COLUMNS, Batch, name_columns
 from .csv_file import read_csv
 from .file_format import AS_FOUND, FileFormat
 from .json_file import read_json
@@ -24,8 +25,10 @@ SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather", ".xlsx")
 MAX_EXCEL_BYTES = 2**30
 FASTTEXT_LABEL = "__label__"
 
-# Numbers of rows, their fields by the name of their column, and their sizes.
-Rows = Iterator[tuple[int, dict[str, Any], RowSize]]
+# Numbers of rows, their fields by the name of their column, their characters, and of json the number of objects and the
+# names of all their fields.
+Rows = Iterator[tuple[int, dict[str, Any], int, int, AbstractSet[str]]]
+FLAT = 0, frozenset[str]()
 
 
 def read_batches(
@@ -84,7 +87,7 @@ def _read_text_format(
             names, fields = read_csv(path, on_bad_row, file_format, is_tsv=suffix == ".tsv")
             names, repeated = name_columns(str(path), names)
             batch_size = max(1, min(batch_size, BATCH_FIELDS // len(names)))
-            rows: Rows = ((number, dict(zip(names, values)), RowSize(size)) for number, values, size in fields)
+            rows: Rows = ((number, dict(zip(names, values)), size, *FLAT) for number, values, size in fields)
         elif suffix == ".txt":
             rows = _read_lines(path, on_bad_row, file_format.encoding)
         else:
@@ -126,15 +129,18 @@ def _take_batches(rows: Rows, batch_size: int) -> Iterator[list[tuple[int, dict[
     batch: list[tuple[int, dict[str, Any]]] = []
     characters = objects = 0
     names: set[str] = set()
-    for number, row, size in rows:
-        is_wide = size.objects and (objects + size.objects) * len(names | size.names) > BATCH_FIELDS
-        if batch and (len(batch) == batch_size or characters + size.characters > BATCH_CHARACTERS or is_wide):
+    for number, row, size, row_objects, row_names in rows:
+        characters += size
+        objects += row_objects
+        is_full = len(batch) == batch_size or characters > BATCH_CHARACTERS
+        if row_names:
+            is_full |= objects * len(names | row_names) > BATCH_FIELDS
+        if is_full and batch:
             yield batch
-            batch, characters, objects, names = [], 0, 0, set()
+            batch, characters, objects, names = [], size, row_objects, set()
         batch.append((number, row))
-        characters += size.characters
-        objects += size.objects
-        names |= size.names
+        if row_names:
+            names |= row_names
     if batch:
         yield batch
 
@@ -155,7 +161,7 @@ def _read_lines(path: Path, on_bad_row: OnBadRow, encoding: Optional[str]) -> Ro
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
                 continue
             text = line.removesuffix("\n").removesuffix("\r")
-            yield number, _split_labels(text) if is_fasttext else {"text": text}, RowSize(len(text))
+            yield number, _split_labels(text) if is_fasttext else {"text": text}, len(text), *FLAT
 
 
 def _split_labels(line: str) -> dict[str, Any]:
@@ -185,5 +191,5 @@ def _read_excel(path: Path, batch_size: int) -> Iterator[Batch]:
     except Exception as error:  # calamine's errors have no common base class
         raise ValueError(f"{path}: not a readable xlsx file ({error}). Save it again, or as csv.") from error
     names, repeated = name_columns(str(path), [str(name) for name in frame.columns])
-    rows = ((number, dict(zip(names, row)), RowSize()) for number, row in enumerate(frame.itertuples(index=False), 2))
+    rows = ((number, dict(zip(names, row)), 0, *FLAT) for number, row in enumerate(frame.itertuples(index=False), 2))
     return _batch_rows(path, rows, "line", batch_size, repeated)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .bad_rows import BadRow, OnBadRow
-from .batches import BATCH_FIELDS, RowSize
+from .batches import BATCH_FIELDS
 from .open_file import MAX_LINE_CHARACTERS, find_length_problem, open_lines, open_text, read_lines
 from .text import has_surrogates, shorten
 
@@ -18,10 +18,11 @@ MAX_CHARACTERS = 2**30
 
 def read_json(
     path: Path, on_bad_row: OnBadRow, encoding: Optional[str], may_be_table: bool
-) -> tuple[str, Iterator[tuple[int, dict[str, Any], RowSize]]]:
-    """Returns the unit, `"line"` or `"row"`, and an iterator over the number, the fields and the size of each row.
+) -> tuple[str, Iterator[tuple[int, dict[str, Any], int, int, set[str]]]]:
+    """Returns the unit, `"line"` or `"row"`, and an iterator over the number, the fields, the characters, the number
+    of objects and the names of all their fields of each row.
 
-    A file of lines is read line by line; an array or a table is read whole, and its rows have the size 0.
+    A file of lines is read line by line; an array or a table is read whole, and its rows have no characters.
 
     Args:
         path: The file.
@@ -43,7 +44,7 @@ def read_json(
 
 def _check_rows(
     path: Path, unit: str, numbered: Iterable[tuple[int, Any, int]], on_bad_row: OnBadRow
-) -> Iterator[tuple[int, dict[str, Any], RowSize]]:
+) -> Iterator[tuple[int, dict[str, Any], int, int, set[str]]]:
     for number, row, characters in numbered:
         if not isinstance(row, dict):
             on_bad_row(BadRow(str(path), unit, number, f"{shorten(row)} is not a json object"))
@@ -54,7 +55,7 @@ def _check_rows(
             if problem:
                 on_bad_row(BadRow(str(path), unit, number, problem))
             else:
-                yield number, row, RowSize(characters, objects, names)
+                yield number, row, characters, objects, names
 
 
 def _is_table(path: Path, encoding: Optional[str]) -> bool:
