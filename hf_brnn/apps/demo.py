@@ -1,37 +1,36 @@
 """The demo: a Gradio page that classifies a text, shows the effect of each word, and classifies lines and files."""
 
 import html
+import json
 import math
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import gradio as gr
 import numpy as np
 
-from ..data.bad_rows import BadRow
-from ..data.batches import column_values
-from ..data.columns import find_text_column
-from ..data.files import read_batches
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
-from ..data.targets import join_words
 from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
-from ..inference.score_files import ScoreOptions, score_file
+from ..inference.score_files import ScoreOptions
+from . import upload
+from .upload import MAX_CHARACTERS, MAX_ROWS, PREVIEW_ROWS
 
 if TYPE_CHECKING:
     from ..inference.base_classifier import Classifier
 
-MAX_CHARACTERS = 1_000
-MAX_ROWS = 100_000
 MAX_FILE_MEGABYTES = 20
-PREVIEW_ROWS = 10
+# Where Python finds this package.
+PACKAGE_FOLDER = Path(__file__).parent.parent.parent
 # Uploads and scored files are deleted at this age, and when the server stops.
 KEPT_MINUTES = 10
 # Requests that run at the same time; others wait.
@@ -102,7 +101,7 @@ def launch(directory: Path, name: str) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with TemporaryDirectory(prefix="hf-brnn-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        build_demo(load(directory), name).launch(
+        build_demo(directory, name).launch(
             theme=gr.themes.Default(
                 primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
             ),
@@ -113,9 +112,10 @@ def launch(directory: Path, name: str) -> None:
         )
 
 
-def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
-    """Builds the page of a classifier. `name` is the name of the model on the page."""
+def build_demo(directory: Path, name: str) -> gr.Blocks:
+    """Builds the page of a model directory. `name` is the name of the model on the page."""
 
+    classifier = load(directory)
     problem_type, names = classifier.problem_type, classifier.label_names
 
     def classify(text: str) -> Any:
@@ -142,7 +142,7 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
         with TemporaryDirectory(prefix="hf-brnn-") as folder:
             source = Path(folder) / "lines.txt"
             source.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-            yield from score(classifier, source, "text", progress)
+            yield from score(directory, source, "text", progress)
 
     def score_upload(
         file: Optional[str],
@@ -151,7 +151,9 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
     ) -> Iterator[Scored]:
         if file is None:
             raise gr.Error("Choose a file first.", print_exception=False)
-        yield from score(classifier, Path(file), text_column, progress)
+        if Path(file).suffix.lower() not in UPLOADS:
+            raise gr.Error(f"{Path(file).name} is not one of {', '.join(UPLOADS)}.", print_exception=False)
+        yield from score(directory, Path(file), text_column, progress)
 
     with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(60, 60 * KEPT_MINUTES)) as demo:
         gr.Markdown(
@@ -196,7 +198,10 @@ def build_demo(classifier: "Classifier", name: str) -> gr.Blocks:
         with gr.Tab("File"):
             file = gr.File(label=f"File ({', '.join(UPLOADS)})", file_types=list(UPLOADS), height=140)
             text_column = gr.Textbox("text", label="Column that holds the texts")
-            gr.Markdown(f"Up to {MAX_FILE_MEGABYTES} MB. {limits.format('rows')}")
+            gr.Markdown(
+                f"Up to {MAX_FILE_MEGABYTES} MB. {limits.format('rows')} In a scored csv or tsv file, a field that a "
+                "spreadsheet would run as a formula has a ' before it."
+            )
             file_button = gr.Button("Score the file", variant="primary")
             file_result = result_components(classifier)
         for click, score_function, inputs, outputs in (
@@ -306,66 +311,40 @@ def number(value: float, largest: Optional[float] = None, digits: int = 3) -> st
     return f"{value:,.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
 
 
-def score(classifier: "Classifier", source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
+def score(model: Path, source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
     """Yields the path of the scored file and its first rows. The file is deleted at the next step of the iterator.
 
     Raises:
         gr.Error: The file can't be read or passes a limit.
     """
     suffix = source.suffix.lower()
-    with TemporaryDirectory(prefix="hf-brnn-") as folder, errors_without_folder(source):
-        rows = count_rows(source, text_column, classifier)
-        scored = 0
-
-        def on_scored(count: int) -> None:
-            nonlocal scored
-            scored += count
-            progress((scored, rows), desc="Scoring", unit="texts")
-
-        on_scored(0)
+    with TemporaryDirectory(prefix="hf-brnn-") as folder:
         target = Path(folder) / f"{source.stem}.scored{TARGET_SUFFIXES.get(suffix, suffix)}"
-        score_file(classifier, source, target, text_column, refuse, on_scored)
-        first = next(read_batches(target, refuse, PREVIEW_ROWS)).table
-        names = [field.name for field in ScoreOptions().fields(classifier)]
-        # The upload may have columns of these names: the new ones are the last.
-        columns = [first[name].to_pylist() for name in (*first.column_names[-len(names) :], text_column)]
-        preview = [
-            [value if name == "label" else f"{float(value):.3f}" for name, value in zip(names, values)]
-            for *values, _ in zip(*columns)
-        ]
-        yield str(target), [[*row, join_words(text)] for row, text in zip(preview, columns[-1])]
+        command = [sys.executable, "-m", upload.__name__, *map(str, (model, source, target, text_column))]
+        with subprocess.Popen(command, cwd=PACKAGE_FOLDER, stdout=subprocess.PIPE, encoding="utf-8") as process:
+            try:
+                reports = map(json.loads, process.stdout or ())
+                found: Any = next(reports, None)
+                rows = found
+                scored: Any = 0
+                while isinstance(found, int):
+                    progress((scored, rows), desc="Scoring", unit="texts")
+                    found = scored = next(reports, None)
+            except BaseException:
+                process.kill()
+                raise
+        if found is None:
+            raise gr.Error(explain_end(process.returncode, source), print_exception=False)
+        if isinstance(found, str):
+            # The name of the upload instead of its path on the server.
+            raise gr.Error(found.replace(str(source), source.name), print_exception=False)
+        yield str(target), found
 
 
-def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
-    """Returns the number of rows of a file.
-
-    Raises:
-        ValueError: There are too many rows, one can't be read or is too long, or a column is missing.
-    """
-    rows = 0
-    for batch in read_batches(source, refuse):
-        text_column = find_text_column(
-            str(source), batch.table.column_names, text_column, classifier.problem_type == TOKENS
+def explain_end(code: int, source: Path) -> str:
+    """Returns why scoring a file ended without an answer."""
+    if code == -signal.SIGALRM:
+        return (
+            f"{source.name} takes longer than {upload.MAX_SECONDS:,} seconds, the limit of this page. Split the file."
         )
-        rows += len(batch.table)
-        if rows > MAX_ROWS:
-            raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")
-        for number, text in zip(batch.numbers, column_values(str(source), batch, text_column)):
-            text = join_words(text)
-            if isinstance(text, str) and len(text) > MAX_CHARACTERS:
-                problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
-                refuse(BadRow(str(source), batch.unit, number, problem))
-    return rows
-
-
-def refuse(bad_row: BadRow) -> NoReturn:
-    raise ValueError(f"{bad_row}. Fix or remove this row.")
-
-
-@contextmanager
-def errors_without_folder(source: Path) -> Iterator[None]:
-    """Shows what is wrong with a file, with the name of the upload instead of its path on the server."""
-    try:
-        yield
-    except ValueError as error:
-        raise gr.Error(str(error).replace(str(source), source.name), print_exception=False) from error
+    return f"{source.name} can't be scored within the limits of this page (exit code {code}). Split the file."

@@ -5,6 +5,7 @@ import difflib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Optional
@@ -77,6 +78,8 @@ def errors_in_one_line(prog: str, hint: str = "") -> Iterator[None]:
         sys.exit(1)
     except (OSError, ValueError) as error:
         sys.exit(f"{prog}: error: {error}{hint}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        # Ends the context managers that the interrupted frames have entered or were about to leave.
+        traceback.clear_frames(stopped.__traceback__)
         print("Stopped.", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

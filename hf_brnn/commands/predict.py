@@ -2,8 +2,12 @@
 
 import argparse
 import logging
+import shutil
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Optional
 
 from .parser import CommandParser, run_command
@@ -18,11 +22,14 @@ examples:
   hf-brnn predict runs/reviews "I do not recommend this" "works great"
   hf-brnn predict runs/reviews --input tweets.parquet --output scored.parquet
   hf-brnn predict runs/reviews --input tweets.csv --output scored.csv --min_score 0.8 --all_scores
+  zcat tweets.csv.gz | hf-brnn predict runs/reviews --input - --output - | head
   hf-brnn predict runs/reviews --engine ray --input tweets/ --output scored/
 """
 
 # Printed in place of label and score.
 NO_KNOWN_WORD = "no known word"
+# The name of stdin and stdout.
+STDIO = "-"
 WRITABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 logger = logging.getLogger("hf-brnn")
@@ -47,8 +54,14 @@ def build_parser() -> CommandParser:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="Texts to classify. Prints label, score and text.")
     parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
-    parser.add_argument("--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt.")
-    parser.add_argument("--output", metavar="FILE", help="File to write: the same rows with columns label and score.")
+    parser.add_argument(
+        "--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt. - is a csv on stdin."
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="File to write: the same rows with columns label and score. - is a csv on stdout.",
+    )
     add_format_options(parser)
     parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text, tweet, review ...]")
     parser.add_argument("--all_scores", action="store_true", help="Write the score of each label: score_<label>.")
@@ -56,6 +69,12 @@ def build_parser() -> CommandParser:
         "--min_score", type=float, metavar="X", help="Write unsure for scores below this, and where no word is known."
     )
     parser.add_argument("--known_words", action="store_true", help="Write the share of the words that are known.")
+    parser.add_argument(
+        "--escape_formulas",
+        action="store_true",
+        help="Write a ' before fields of csv and tsv files that a spreadsheet would run as formulas (=, +, -, @ or a "
+        "tab first). Without it, rows come out as they came in.",
+    )
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and skip rows that can't be read.")
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--batch_size", type=int, metavar="N", help="Texts per batch. [32 with ONNX, 128 with torch]")
@@ -103,14 +122,22 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
             f"{files[0]!r} is a file, but a text was expected. To classify the rows of the file, use --input "
             f"{files[0]} --output scored{suffix}"
         )
+    if args.texts == [STDIO]:
+        parser.error("to classify the rows of a csv on stdin, use --input - --output -")
     if bool(args.texts) == bool(args.input):
         parser.error("give either texts or --input FILE, not both." if args.texts else "give texts, or --input FILE.")
     if bool(args.input) != bool(args.output):
         parser.error("--input and --output go together: name both files.")
+    if args.escape_formulas and (
+        args.engine == "ray" or Path(args.output or "").suffix.lower() not in ("", ".csv", ".tsv")
+    ):
+        parser.error("--escape_formulas is for csv and tsv files. Leave it out.")
     if args.engine == "local" and args.workers is not None:
         parser.error("--workers is for --engine ray. Leave it out.")
     if args.engine == "ray" and args.texts:
         parser.error("--engine ray reads directories of parquet files: give --input and --output instead of texts.")
+    if args.engine == "ray" and STDIO in (args.input, args.output):
+        parser.error("--engine ray reads and writes directories, not stdin and stdout. Leave out --engine.")
     for name in ("batch_size", "workers"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -129,6 +156,10 @@ def check_input(args: argparse.Namespace) -> None:
     file_format(args).check()
     if args.input is None or "://" in args.input:
         return
+    if args.engine == "local" and args.output != STDIO and Path(args.output).suffix.lower() not in WRITABLE:
+        raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
+    if args.input == STDIO:
+        return
     path = Path(args.input)
     if not path.exists():
         raise FileNotFoundError(f"--input {path}: no such file or directory. Check the path.")
@@ -136,8 +167,6 @@ def check_input(args: argparse.Namespace) -> None:
         raise NotADirectoryError(f"--input {path} is a file, but --engine ray reads a directory. Leave out --engine.")
     if args.engine == "local" and path.is_dir() and not is_saved_dataset(path):
         raise IsADirectoryError(f"--input {path} is a directory. Name a file, or use --engine ray for parquet files.")
-    if args.engine == "local" and Path(args.output).suffix.lower() not in WRITABLE:
-        raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
 
 
 def predict_texts(args: argparse.Namespace) -> None:
@@ -183,6 +212,22 @@ def file_format(args: argparse.Namespace) -> "FileFormat":
 
 def predict_file(args: argparse.Namespace) -> None:
     """Writes the rows of a file with label and score."""
+    if args.input == STDIO:
+        # Files are read more than once: the first pass finds the encoding.
+        with TemporaryDirectory(prefix="hf-brnn-") as folder:
+            source = Path(folder) / "stdin.csv"
+            with source.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            try:
+                score_source(args, source, "stdin")
+            except ValueError as error:
+                raise ValueError(str(error).replace(str(source), "stdin")) from error
+    else:
+        score_source(args, Path(args.input), args.input)
+
+
+def score_source(args: argparse.Namespace, source: Path, name: str) -> None:
+    """Scores a file, which messages call `name`."""
     from tqdm import tqdm
 
     from ..data.bad_rows import BadRow, BadRowsError
@@ -196,18 +241,19 @@ def predict_file(args: argparse.Namespace) -> None:
         if not args.skip_bad_rows:
             raise BadRowsError([bad_row])
         bad_rows.append(bad_row)
-        logger.warning("Skipped %s", bad_row)
+        logger.warning("Skipped %s", replace(bad_row, file=name))
 
     with tqdm(desc="Predicting", unit=" texts", disable=None) as progress:
         scored = score_file(
             classifier,
-            Path(args.input),
+            source,
             Path(args.output),
             args.text_column,
             on_bad_row,
             progress.update,
             score_options(args),
             file_format(args),
+            args.escape_formulas,
         )
     report_rows(scored, len(bad_rows), args.output)
 
@@ -234,7 +280,9 @@ def predict_with_ray(args: argparse.Namespace) -> None:
 
 
 def report_rows(scored: int, skipped: int, output: str) -> None:
-    print(f"{scored:,} rows written to {output}, {skipped:,} skipped.")
+    to_stdout = output == STDIO
+    where = "stdout" if to_stdout else output
+    print(f"{scored:,} rows written to {where}, {skipped:,} skipped.", file=sys.stderr if to_stdout else None)
 
 
 if __name__ == "__main__":

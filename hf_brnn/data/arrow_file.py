@@ -1,12 +1,12 @@
 """Reads Arrow files, and the folders that `Dataset.save_to_disk` writes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from .batches import Batch, name_columns
+from .batches import Batch, name_columns, split_batch
 
 STATE = "state.json"
 
@@ -17,7 +17,9 @@ def is_saved_dataset(path: Path) -> bool:
 
 
 def read_arrow(path: Path, batch_size: int) -> Iterator[Batch]:
-    """Reads an Arrow file or stream, or a folder of `Dataset.save_to_disk`, in batches. Memory is mapped.
+    """Reads an Arrow file or stream, or a folder of `Dataset.save_to_disk`, in batches.
+
+    Memory is mapped; it holds the values of one record batch of a compressed file.
 
     Raises:
         ValueError: The file is broken, or the folder is not one of `save_to_disk`.
@@ -34,20 +36,23 @@ def read_arrow(path: Path, batch_size: int) -> Iterator[Batch]:
     try:
         for file in files:
             with pa.memory_map(str(file)) as source:
-                table = _open(source)
-                names, repeated = name_columns(table.column_names)
-                for record_batch in table.rename_columns(names).to_batches(max_chunksize=batch_size):
-                    numbers = list(range(start, start + len(record_batch)))
-                    start += len(record_batch)
-                    yield Batch(pa.Table.from_batches([record_batch]), "row", numbers, repeated)
+                for stored in _open(source):
+                    names, repeated = name_columns(str(path), stored.schema.names)
+                    table = pa.Table.from_batches([stored]).rename_columns(names)
+                    for part in table.to_batches(max_chunksize=batch_size):
+                        for record_batch in split_batch(part):
+                            numbers = list(range(start, start + len(record_batch)))
+                            start += len(record_batch)
+                            yield Batch(pa.Table.from_batches([record_batch]), "row", numbers, repeated)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: not a readable Arrow file ({error}). Write it again.") from error
 
 
-def _open(source: pa.NativeFile) -> pa.Table:
+def _open(source: pa.NativeFile) -> Iterable[pa.RecordBatch]:
     """Opens an Arrow file, or the stream that `datasets` writes."""
     try:
-        return pa.ipc.open_file(source).read_all()
+        file = pa.ipc.open_file(source)
     except pa.ArrowInvalid:
         source.seek(0)
-        return pa.ipc.open_stream(source).read_all()
+        return pa.ipc.open_stream(source)
+    return (file.get_batch(index) for index in range(file.num_record_batches))

@@ -10,14 +10,13 @@ from typing import NamedTuple, Optional, TextIO
 
 from .bad_rows import BadRow, OnBadRow
 from .file_format import FileFormat
-from .open_file import detect_encoding, open_text
+from .open_file import MAX_LINE_CHARACTERS, detect_encoding, find_length_problem, open_text, read_lines
 from .text import has_surrogates, list_names
 
 # The columns of Sentiment140's original files, which have no header.
 ORIGINAL_COLUMNS = ("target", "id", "date", "query", "user", "text")
 ORIGINAL_DATE = re.compile(r"\w{3} \w{3} \d\d \d\d:\d\d:\d\d \w+ \d{4}")
 SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
-MAX_COLUMNS = 10_000
 OTHER_DELIMITERS = (";", "\t", "|")
 csv.field_size_limit(sys.maxsize)
 
@@ -28,12 +27,24 @@ class _Lines(Iterator[str]):
     """The lines of a file, which keeps those of the current row."""
 
     def __init__(self, file: TextIO) -> None:
-        self._file = file
+        self._lines = read_lines(file)
+        self.number = 0
+        self.start_row()
+
+    def start_row(self) -> None:
         self.of_row: list[str] = []
+        self.characters = 0
 
     def __next__(self) -> str:
-        line = next(self._file)
+        """Raises:
+        csv.Error: The row is too long.
+        """
+        line = next(self._lines)
+        self.number += 1
         self.of_row.append(line)
+        self.characters += len(line)
+        if self.characters > MAX_LINE_CHARACTERS:
+            raise csv.Error(find_length_problem(self.characters))
         return line
 
 
@@ -42,12 +53,14 @@ class _Row(NamedTuple):
     fields: list[str]
     problem: str
     lines: list[str]
+    characters: int
 
 
 def read_csv(
     path: Path, on_bad_row: OnBadRow, wanted: FileFormat, is_tsv: bool
-) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Returns the names of the columns, and an iterator over the number of the first line and the fields of each row.
+) -> tuple[list[str], Iterator[tuple[int, list[str], int]]]:
+    """Returns the names of the columns, and an iterator over the number of the first line, the fields and the number of
+    characters of each row.
 
     By default a tab separates the fields of a tsv file; a comma those of a csv file, or what its first line says
     (`sep=;`, or a header with semicolons, tabs or bars and no comma). The quotes of a tsv file are read as such only if
@@ -71,7 +84,7 @@ def read_csv(
 
 def _check_rows(
     path: Path, rows: Iterator[_Row], names: list[str], delimiter: str, on_bad_row: OnBadRow, doubts_quotes: bool
-) -> Iterator[tuple[int, list[str]]]:
+) -> Iterator[tuple[int, list[str], int]]:
     for row in rows:
         problem, fields = row.problem, row.fields
         if (problem or len(fields) != len(names)) and len(row.lines) == 1 and '\\"' in row.lines[0]:
@@ -92,23 +105,23 @@ def _check_rows(
         elif problem:
             on_bad_row(BadRow(str(path), "line", row.number, problem))
         else:
-            yield row.number, fields
+            yield row.number, fields, row.characters
 
 
 def _parse(path: Path, encoding: Optional[str], delimiter: str, quoting: Optional[str], skipped: int) -> Iterator[_Row]:
     """Yields the rows of a file without its first lines, of which `skipped` say how to read it. A row that can't be
     parsed has a problem."""
     with open_text(path, encoding) as file:
-        for _ in range(skipped):
-            next(file)
         lines = _Lines(file)
+        for _ in range(skipped):
+            next(lines)
         is_quoted = quoting != "none"
         reader = csv.reader(
             lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
         )
         while True:
-            lines.of_row = []
-            number = reader.line_num + skipped + 1
+            lines.start_row()
+            number = lines.number + 1
             fields: list[str] = []
             problem = ""
             try:
@@ -116,10 +129,10 @@ def _parse(path: Path, encoding: Optional[str], delimiter: str, quoting: Optiona
             except StopIteration:
                 return
             except csv.Error as error:
-                last = reader.line_num + skipped
-                problem = f"broken quotes ({error})" + (f", up to line {last}" if last > number else "")
+                problem = find_length_problem(lines.characters) or f"broken quotes ({error})"
+                problem += f", up to line {lines.number}" if lines.number > number else ""
             if fields or problem:
-                yield _Row(number, fields, problem, lines.of_row)
+                yield _Row(number, fields, problem, lines.of_row, lines.characters)
 
 
 def _parse_escaped(line: str, delimiter: str) -> list[str]:
@@ -157,9 +170,10 @@ def _quotes_are_consistent(path: Path, encoding: Optional[str], delimiter: str, 
 def _find_delimiter(path: Path, wanted: FileFormat, is_tsv: bool) -> tuple[int, str]:
     """Returns the number of lines before the header, and the delimiter."""
     with open_text(path, wanted.encoding) as file:
-        first, skipped = file.readline(), 0
+        lines = read_lines(file)
+        first, skipped = next(lines, ""), 0
         while first and not first.strip():
-            first, skipped = file.readline(), skipped + 1
+            first, skipped = next(lines, ""), skipped + 1
         says = SEPARATOR_LINE.fullmatch(first.strip())
         if says:
             skipped += 1
@@ -177,7 +191,7 @@ def _is_original_csv(path: Path, wanted: FileFormat) -> bool:
     """Returns whether this is one of Sentiment140's original files: no header, six fields, and a date in the third."""
     with open_text(path, wanted.encoding or "latin-1") as file:
         try:
-            fields = next(csv.reader([file.readline()]), [])
+            fields = next(csv.reader([file.readline(MAX_LINE_CHARACTERS)]), [])
         except csv.Error:
             return False
     is_long = len(fields) == len(ORIGINAL_COLUMNS)
@@ -189,11 +203,6 @@ def _read_header(path: Path, row: Optional[_Row]) -> list[str]:
         raise ValueError(f"{path}: the file has no header line.")
     if row.problem:
         raise ValueError(f"{path}, line {row.number}: the header has {row.problem}.")
-    if len(row.fields) > MAX_COLUMNS:
-        raise ValueError(
-            f"{path}, line {row.number}: the header has {len(row.fields):,} columns, but at most {MAX_COLUMNS:,} are "
-            "read. Write the columns that are needed."
-        )
     if any(map(has_surrogates, row.fields)):
         raise ValueError(
             f"{path}, line {row.number}: the header holds bytes that are not UTF-8. Name the encoding with --encoding."

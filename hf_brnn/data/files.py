@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,20 +11,24 @@ import pyarrow as pa
 
 from .arrow_file import read_arrow
 from .bad_rows import BadRow, OnBadRow
-from .batches import BATCH_SIZE, Batch, name_columns
+from .batches import BATCH_CHARACTERS, BATCH_FIELDS, BATCH_SIZE, MAX_COLUMNS, Batch, name_columns
 from .csv_file import read_csv
 from .file_format import AS_FOUND, FileFormat
 from .json_file import read_json
-from .open_file import COMPRESSIONS, open_lines, open_text, split_suffix
+from .open_file import COMPRESSIONS, find_length_problem, open_lines, open_text, read_lines, split_suffix
 from .parquet_file import read_parquet
 from .text import has_surrogates
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather", ".xlsx")
+# An xlsx file is read whole.
+MAX_EXCEL_BYTES = 2**30
 FASTTEXT_LABEL = "__label__"
 
-# Numbers and fields of rows, by the name of their column.
-Rows = Iterator[tuple[int, dict[str, Any]]]
+# Numbers of rows, their fields by the name of their column, their characters, and of json the number of objects and the
+# names of all their fields.
+Rows = Iterator[tuple[int, dict[str, Any], int, int, AbstractSet[str]]]
+FLAT = 0, frozenset[str]()
 
 
 def read_batches(
@@ -81,25 +85,33 @@ def _read_text_format(
     try:
         if suffix in (".csv", ".tsv"):
             names, fields = read_csv(path, on_bad_row, file_format, is_tsv=suffix == ".tsv")
-            names, repeated = name_columns(names)
-            rows: Rows = ((number, dict(zip(names, values))) for number, values in fields)
+            names, repeated = name_columns(str(path), names)
+            batch_size = max(1, min(batch_size, BATCH_FIELDS // len(names)))
+            rows: Rows = ((number, dict(zip(names, values)), size, *FLAT) for number, values, size in fields)
         elif suffix == ".txt":
             rows = _read_lines(path, on_bad_row, file_format.encoding)
         else:
             unit, rows = read_json(path, on_bad_row, file_format.encoding, may_be_table=suffix == ".json")
-        yield from _batch_rows(rows, unit, batch_size, repeated)
+        yield from _batch_rows(path, rows, unit, batch_size, repeated)
     except UnicodeError as error:
         raise ValueError(f"{path}: can't be decoded ({error}). Name its encoding with --encoding.") from error
     except (EOFError, OSError, pa.ArrowException, zipfile.BadZipFile) as error:
+        if isinstance(error, MemoryError):
+            raise
         raise ValueError(f"{path}: can't be read ({error}). Copy the file again.") from error
 
 
-def _batch_rows(rows: Rows, unit: str, batch_size: int, repeated: tuple[str, ...]) -> Iterator[Batch]:
+def _batch_rows(path: Path, rows: Rows, unit: str, batch_size: int, repeated: tuple[str, ...]) -> Iterator[Batch]:
     """Makes batches of rows. Each has the columns of all rows before: a row without one of them has None there."""
     names: dict[str, None] = {}
-    while batch := list(islice(rows, batch_size)):
-        for _, row in batch:
+    for batch in _take_batches(rows, batch_size):
+        for number, row in batch:
             names |= dict.fromkeys(row)
+            if len(names) > MAX_COLUMNS:
+                raise ValueError(
+                    f"{path}, {unit} {number}: the rows up to this one have more than {MAX_COLUMNS:,} different fields."
+                    " Write the fields that are needed."
+                )
         columns: dict[str, pa.Array] = {}
         mixed: dict[str, list[Any]] = {}
         for name in names:
@@ -112,6 +124,27 @@ def _batch_rows(rows: Rows, unit: str, batch_size: int, repeated: tuple[str, ...
         yield Batch(pa.table(columns), unit, [number for number, _ in batch], repeated, mixed)
 
 
+def _take_batches(rows: Rows, batch_size: int) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Takes as many rows at a time as `BATCH_CHARACTERS` and `BATCH_FIELDS` allow, one at least."""
+    batch: list[tuple[int, dict[str, Any]]] = []
+    characters = objects = 0
+    names: set[str] = set()
+    for number, row, size, row_objects, row_names in rows:
+        characters += size
+        objects += row_objects
+        is_full = len(batch) == batch_size or characters > BATCH_CHARACTERS
+        if row_names:
+            is_full |= objects * len(names | row_names) > BATCH_FIELDS
+        if is_full and batch:
+            yield batch
+            batch, characters, objects, names = [], size, row_objects, set()
+        batch.append((number, row))
+        if row_names:
+            names |= row_names
+    if batch:
+        yield batch
+
+
 def _to_text(value: Any) -> Optional[str]:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -120,12 +153,15 @@ def _read_lines(path: Path, on_bad_row: OnBadRow, encoding: Optional[str]) -> Ro
     with open_text(path, encoding) as file:
         is_fasttext = file.read(100).lstrip("\ufeff").startswith(FASTTEXT_LABEL)
     with open_lines(path, encoding) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(read_lines(file), 1):
+            if problem := find_length_problem(len(line)):
+                on_bad_row(BadRow(str(path), "line", number, problem))
+                continue
             if has_surrogates(line):
                 on_bad_row(BadRow(str(path), "line", number, "bytes that are not UTF-8"))
                 continue
             text = line.removesuffix("\n").removesuffix("\r")
-            yield number, _split_labels(text) if is_fasttext else {"text": text}
+            yield number, _split_labels(text) if is_fasttext else {"text": text}, len(text), *FLAT
 
 
 def _split_labels(line: str) -> dict[str, Any]:
@@ -140,11 +176,20 @@ def _read_excel(path: Path, batch_size: int) -> Iterator[Batch]:
     import pandas as pd
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(file.file_size for file in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path}: not a readable xlsx file ({error}). Save it again, or as csv.") from error
+    if size > MAX_EXCEL_BYTES:
+        raise ValueError(
+            f"{path}: {size:,} bytes when unpacked, but at most {MAX_EXCEL_BYTES:,} are read. Save as csv."
+        )
+    try:
         frame = pd.read_excel(path, dtype=str, engine="calamine", keep_default_na=False)
     except ImportError as error:
         raise ValueError(f"{path}: xlsx files need python-calamine. Run pip install python-calamine") from error
     except Exception as error:  # calamine's errors have no common base class
         raise ValueError(f"{path}: not a readable xlsx file ({error}). Save it again, or as csv.") from error
-    names, repeated = name_columns([str(name) for name in frame.columns])
-    rows = ((number, dict(zip(names, row))) for number, row in enumerate(frame.itertuples(index=False), 2))
-    return _batch_rows(rows, "line", batch_size, repeated)
+    names, repeated = name_columns(str(path), [str(name) for name in frame.columns])
+    rows = ((number, dict(zip(names, row)), 0, *FLAT) for number, row in enumerate(frame.itertuples(index=False), 2))
+    return _batch_rows(path, rows, "line", batch_size, repeated)

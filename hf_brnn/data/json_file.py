@@ -6,18 +6,23 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .bad_rows import BadRow, OnBadRow
-from .open_file import open_lines, open_text
+from .batches import BATCH_FIELDS
+from .open_file import MAX_LINE_CHARACTERS, find_length_problem, open_lines, open_text, read_lines
 from .text import has_surrogates, shorten
 
 # Objects and arrays in each other; json itself gives up at some thousand, and everything that copies them before.
 MAX_DEPTH = 100
+# The longest array or table, which is read whole.
+MAX_CHARACTERS = 2**30
 
 
 def read_json(
     path: Path, on_bad_row: OnBadRow, encoding: Optional[str], may_be_table: bool
-) -> tuple[str, Iterator[tuple[int, dict[str, Any]]]]:
-    """Returns the unit, `"line"` or `"row"`, and an iterator over the number and the fields of each row. A file of
-    lines is read line by line, an array or a table whole.
+) -> tuple[str, Iterator[tuple[int, dict[str, Any], int, int, set[str]]]]:
+    """Returns the unit, `"line"` or `"row"`, and an iterator over the number, the fields, the characters, the number
+    of objects and the names of all their fields of each row.
+
+    A file of lines is read line by line; an array or a table is read whole, and its rows have no characters.
 
     Args:
         path: The file.
@@ -33,28 +38,33 @@ def read_json(
     is_lines = not start.startswith("[") and not (may_be_table and _is_table(path, encoding))
     if is_lines:
         return "line", _check_rows(path, "line", _parse_lines(path, encoding, on_bad_row), on_bad_row)
-    return "row", _check_rows(path, "row", enumerate(_parse_whole(path, encoding), 1), on_bad_row)
+    rows = ((number, row, 0) for number, row in enumerate(_parse_whole(path, encoding), 1))
+    return "row", _check_rows(path, "row", rows, on_bad_row)
 
 
 def _check_rows(
-    path: Path, unit: str, numbered: Iterable[tuple[int, Any]], on_bad_row: OnBadRow
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, row in numbered:
+    path: Path, unit: str, numbered: Iterable[tuple[int, Any, int]], on_bad_row: OnBadRow
+) -> Iterator[tuple[int, dict[str, Any], int, int, set[str]]]:
+    for number, row, characters in numbered:
         if not isinstance(row, dict):
             on_bad_row(BadRow(str(path), unit, number, f"{shorten(row)} is not a json object"))
         elif not row:
             on_bad_row(BadRow(str(path), unit, number, "a json object without fields"))
-        elif problem := _find_problem(row):
-            on_bad_row(BadRow(str(path), unit, number, problem))
         else:
-            yield number, row
+            problem, objects, names = _check_objects(row)
+            if problem:
+                on_bad_row(BadRow(str(path), unit, number, problem))
+            else:
+                yield number, row, characters, objects, names
 
 
 def _is_table(path: Path, encoding: Optional[str]) -> bool:
     """Returns whether a file holds a single object, over several lines, or of columns."""
     with open_lines(path, encoding) as file:
-        lines = (line for line in file if not line.isspace())
+        lines = (line for line in read_lines(file) if not line.isspace())
         first, second = next(lines, ""), next(lines, "")
+    if len(first) > MAX_LINE_CHARACTERS:
+        return True
     try:
         value = json.loads(first.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
@@ -62,21 +72,30 @@ def _is_table(path: Path, encoding: Optional[str]) -> bool:
     return not second and isinstance(value, dict) and _to_rows(value) is not None
 
 
-def _parse_lines(path: Path, encoding: Optional[str], on_bad_row: OnBadRow) -> Iterator[tuple[int, Any]]:
+def _parse_lines(path: Path, encoding: Optional[str], on_bad_row: OnBadRow) -> Iterator[tuple[int, Any, int]]:
     with open_lines(path, encoding) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(read_lines(file), 1):
+            if problem := find_length_problem(len(line)):
+                on_bad_row(BadRow(str(path), "line", number, problem))
+                continue
             if line.isspace():
                 continue
             try:
-                yield number, json.loads(line.removeprefix("\ufeff") if number == 1 else line)
+                yield number, json.loads(line.removeprefix("\ufeff") if number == 1 else line), len(line)
             except (ValueError, RecursionError) as error:
                 on_bad_row(BadRow(str(path), "line", number, f"not json ({error})"))
 
 
 def _parse_whole(path: Path, encoding: Optional[str]) -> list[Any]:
     with open_text(path, encoding) as file:
+        content = file.read(MAX_CHARACTERS + 1)
+        if len(content) > MAX_CHARACTERS:
+            raise ValueError(
+                f"{path}: a json array or table of more than {MAX_CHARACTERS:,} characters, the limit. Write an object "
+                "a line."
+            )
         try:
-            value = json.loads(file.read().removeprefix("\ufeff"))
+            value = json.loads(content.removeprefix("\ufeff"))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}: not a json array ({error}). Fix the file, or write an object a line.") from error
     rows = value if isinstance(value, list) else _to_rows(value)
@@ -104,19 +123,27 @@ def _to_rows(table: dict[str, Any]) -> Optional[list[Any]]:
     return [{name: column[key] for name, column in table.items()} for key in columns[0]]
 
 
-def _find_problem(row: dict[str, Any]) -> str:
-    """Returns what makes an object unfit: too many levels, or lone surrogates."""
+def _check_objects(row: dict[str, Any]) -> tuple[str, int, set[str]]:
+    """Returns what makes an object unfit: too many levels or fields, or lone surrogates. Also returns the number of
+    objects in it, and the names of their fields."""
     level: list[Any] = [row]
+    objects, names = 0, set[str]()
     for _ in range(MAX_DEPTH):
         following: list[Any] = []
         for value in level:
             if isinstance(value, dict):
+                objects += 1
+                names.update(value)
                 following += [*value.keys(), *value.values()]
             elif isinstance(value, list):
                 following += value
             elif isinstance(value, str) and has_surrogates(value):
-                return "lone surrogate: invalid Unicode"
+                return "lone surrogate: invalid Unicode", objects, names
         if not following:
-            return ""
+            # In a table, each object has all fields.
+            if objects * len(names) > BATCH_FIELDS:
+                problem = f"{objects:,} objects times {len(names):,} different fields, more than {BATCH_FIELDS:,}"
+                return problem, objects, names
+            return "", objects, names
         level = following
-    return f"more than {MAX_DEPTH} levels of objects and arrays"
+    return f"more than {MAX_DEPTH} levels of objects and arrays", objects, names

@@ -6,6 +6,7 @@ import gzip
 import io
 import logging
 import zipfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Optional, TextIO, cast
@@ -30,6 +31,8 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 CHUNK = 2**20
+# The longest line that is read whole.
+MAX_LINE_CHARACTERS = 2**24
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +95,23 @@ def open_lines(path: Path, encoding: Optional[str] = None) -> TextIO:
     with open_text(path, encoding) as file:
         has_line_feeds = "\n" in file.read(CHUNK)
     return open_text(path, encoding, newline="\n" if has_line_feeds else None)
+
+
+def read_lines(file: TextIO) -> Iterator[str]:
+    """Yields the lines of a file. A line of more than `MAX_LINE_CHARACTERS` is cut after one character more."""
+    readline, size = file.readline, MAX_LINE_CHARACTERS + 1
+    while line := readline(size):
+        if len(line) == size:
+            rest = line
+            while len(rest) == size and not rest.endswith(("\n", "\r")):
+                rest = readline(size)
+        yield line
+
+
+def find_length_problem(characters: int) -> str:
+    """Returns what is wrong with a row of so many characters."""
+    is_long = characters > MAX_LINE_CHARACTERS
+    return f"more than {MAX_LINE_CHARACTERS:,} characters, the limit for a row" if is_long else ""
 
 
 def detect_encoding(path: Path, legacy: Optional[str] = None) -> str:

@@ -388,9 +388,12 @@ def expand_patterns(names: Iterable[str]) -> list[str]:
 
     Raises:
         FileNotFoundError: A pattern matches nothing, or a folder has no file of rows.
+        ValueError: A name is `-`, stdin.
     """
     files = []
     for name in names:
+        if name == "-":
+            raise ValueError("-: stdin can't be read here, because files are read more than once. Save it to a file.")
         if Path(name).is_dir() and not is_saved_dataset(Path(name)):
             found = sorted(str(path) for path in Path(name).iterdir() if path.is_file() and is_known(path))
             if not found:

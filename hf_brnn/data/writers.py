@@ -1,19 +1,26 @@
-"""Writes tables to csv, tsv, json and parquet files."""
+"""Writes tables to csv, tsv, json and parquet files, and to stdout."""
 
 import csv
 import json
 import math
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Optional, Protocol
+from typing import IO, Any, Optional, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .text import list_names
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+# The name of stdin and stdout.
+STDIO = "-"
+# What a formula of a spreadsheet begins with.
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 class _FileWriter(Protocol):
@@ -23,11 +30,12 @@ class _FileWriter(Protocol):
 
 
 class TableWriter:
-    """Writes tables with the same columns, in any order, to a file."""
+    """Writes tables with the same columns, in any order, to a file. The first table creates it."""
 
-    def __init__(self, path: Path, writer: _FileWriter) -> None:
+    def __init__(self, path: Path, open_file: Callable[[], _FileWriter]) -> None:
         self._path = path
-        self._writer = writer
+        self._open_file = open_file
+        self._writer: Optional[_FileWriter] = None
         self._names: Optional[list[str]] = None
 
     def write(self, table: pa.Table) -> None:
@@ -36,9 +44,11 @@ class TableWriter:
         Raises:
             ValueError: The table has other columns than the first one, or a value that the file can't hold.
         """
-        is_first = self._names is None
+        is_first = self._writer is None
         if self._names is None:
             self._names = table.column_names
+        if self._writer is None:
+            self._writer = self._open_file()
         if set(table.column_names) != set(self._names):
             raise ValueError(
                 f"{self._path}: rows with columns {list_names(table.column_names)} can't follow rows with columns "
@@ -55,6 +65,10 @@ class TableWriter:
                 f"{self._path}: rows of other types can't follow the earlier ones ({error}). Give each column values "
                 "of one type."
             ) from error
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _can_follow(found: pa.DataType, first: pa.DataType) -> bool:
@@ -90,8 +104,9 @@ class _ParquetWriter:
 
 
 class _CsvWriter:
-    def __init__(self, path: Path, delimiter: str) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
+    def __init__(self, file: IO[str], delimiter: str, escape_formulas: bool) -> None:
+        self._file = file
+        self._escape = _escape_formula if escape_formulas else None
         # Before Python 3.13, a carriage return in a field is quoted only if the line terminator contains one.
         lines = SimpleNamespace(write=lambda line: self._file.write(line.removesuffix("\r\n") + "\n"))
         self._writer = csv.writer(lines, delimiter=delimiter, lineterminator="\r\n")
@@ -99,17 +114,31 @@ class _CsvWriter:
 
     def write(self, table: pa.Table) -> None:
         if not self._has_header:
-            self._writer.writerow(table.column_names)
+            self._write_rows([table.column_names])
             self._has_header = True
-        self._writer.writerows(zip(*(column.to_pylist() for column in table.columns)))
+        self._write_rows(zip(*(column.to_pylist() for column in table.columns)))
+
+    def _write_rows(self, rows: Iterable[Iterable[Any]]) -> None:
+        self._writer.writerows(rows if self._escape is None else (map(self._escape, row) for row in rows))
 
     def close(self) -> None:
         self._file.close()
 
 
+def _escape_formula(value: Any) -> Any:
+    """Returns a field with a quote before it where a spreadsheet would run it. A number is no formula."""
+    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
 class _JsonLinesWriter:
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
 
     def write(self, table: pa.Table) -> None:
         for row in table.to_pylist():
@@ -129,10 +158,15 @@ def without_nan(value: Any) -> Any:
 
 
 @contextmanager
-def table_writer(path: Path) -> Iterator[TableWriter]:
-    """Writes tables to a csv, tsv, json or jsonl (one object per line) or parquet file.
+def table_writer(path: Path, escape_formulas: bool = False) -> Iterator[TableWriter]:
+    """Writes tables to a csv, tsv, json or jsonl (one object per line) or parquet file, or as csv to stdout: `-`.
 
-    Writes a unique temporary file, then renames it. After an exception there is no file, and an older one stays.
+    Writes a unique temporary file, then renames it. After an exception, or without a table, there is no file, and an
+    older one stays.
+
+    Args:
+        path: The file.
+        escape_formulas: Whether to write a `'` before fields of csv and tsv files that a spreadsheet would run.
 
     Raises:
         IsADirectoryError: The path is a directory.
@@ -140,23 +174,35 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a folder has this name; choose another for the file.")
-    suffix = path.suffix.lower()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
-    writer: _FileWriter
-    try:
-        if suffix == ".parquet":
-            writer = _ParquetWriter(part)
-        elif suffix in (".csv", ".tsv"):
-            writer = _CsvWriter(part, "\t" if suffix == ".tsv" else ",")
-        elif suffix in (".json", ".jsonl"):
-            writer = _JsonLinesWriter(part)
-        else:
-            raise ValueError(f"{path}: unknown suffix; the file must be one of .csv, .tsv, .json, .jsonl, .parquet.")
+    if str(path) == STDIO:
+        stdout = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False)  # noqa: SIM115
+        writer = TableWriter(path, lambda: _CsvWriter(stdout, ",", escape_formulas))
         try:
-            yield TableWriter(path, writer)
+            yield writer
         finally:
             writer.close()
-        part.replace(path)
+        return
+    suffix = path.suffix.lower()
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+
+    def open_file() -> _FileWriter:
+        if suffix == ".parquet":
+            return _ParquetWriter(part)
+        file = part.open("w", encoding="utf-8", newline="")
+        if suffix in (".json", ".jsonl"):
+            return _JsonLinesWriter(file)
+        return _CsvWriter(file, "\t" if suffix == ".tsv" else ",", escape_formulas)
+
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = TableWriter(path, open_file)
+    try:
+        try:
+            yield writer
+        finally:
+            writer.close()
+        if part.exists():
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)

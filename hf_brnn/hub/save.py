@@ -48,11 +48,11 @@ def replace_directory(directory: Path) -> Iterator[Path]:
             previous.rename(directory)
     if part.exists():
         shutil.rmtree(part)
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         yield part
     except BaseException:
-        shutil.rmtree(part)
+        shutil.rmtree(part, ignore_errors=True)
         raise
     if directory.exists():
         directory.rename(previous)

@@ -132,7 +132,7 @@ def count_rows(folder: Folder, shard: str, text_column: Optional[str], classifie
         ValueError: The file is not a readable parquet file, or has no text column.
     """
     metadata = read_metadata(folder, shard)
-    names, _ = name_columns(metadata.schema.to_arrow_schema().names)
+    names, _ = name_columns(folder.file(shard), metadata.schema.to_arrow_schema().names)
     find_text_column(folder.file(shard), names, text_column, classifier.problem_type == TOKENS)
     return metadata.num_rows
 

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # With a smaller share of known words, labels say little.
 FEW_KNOWN_WORDS = 0.5
+# The longest text that is scored: its states are in memory at once.
+MAX_TEXT_CHARACTERS = 2**20
 # The label of a text whose score is below `min_score`.
 UNSURE = "unsure"
 
@@ -130,18 +132,20 @@ def score_file(
     on_scored: Callable[[int], object],
     options: ScoreOptions = ScoreOptions(),
     file_format: FileFormat = AS_FOUND,
+    escape_formulas: bool = False,
 ) -> int:
     """Writes the rows of `source` with columns label and score to `target`, batch by batch and in order.
 
     Args:
         classifier: The classifier.
         source: A file that `read_batches` reads.
-        target: A file that `table_writer` writes.
+        target: A file that `table_writer` writes, or `-` for stdout.
         text_column: The column of the texts; None takes the column whose name says so.
-        on_bad_row: Called for each row that can't be read or has no text; the row is then skipped.
+        on_bad_row: Called for each row that can't be read, has no text or too long a one; the row is then skipped.
         on_scored: Called with the number of rows of each batch that is written.
         options: What else to write about each text.
         file_format: How the file is written, if it is a text file.
+        escape_formulas: Whether to write a `'` before fields of csv and tsv files that a spreadsheet would run.
 
     Returns:
         The number of rows scored.
@@ -150,7 +154,7 @@ def score_file(
         ValueError: There is no row or no text column.
     """
     scored = 0
-    with table_writer(target) as writer:
+    with table_writer(target, escape_formulas) as writer:
         batches = read_batches(source, on_bad_row, file_format=file_format)
         for table in score_batches(classifier, str(source), batches, text_column, on_bad_row, options):
             writer.write(table)
@@ -171,7 +175,7 @@ def score_batches(
 ) -> Iterator[pa.Table]:
     """Yields the rows of each batch of the file `source` with the columns of `options`, in order.
 
-    A row whose field is not a text goes to `on_bad_row` and is skipped.
+    A row whose field is not a text, or is too long a text, goes to `on_bad_row` and is skipped.
 
     Raises:
         ValueError: There is no text column.
@@ -187,10 +191,11 @@ def score_batches(
         texts = column_values(source, batch, text_column)
         if classifier.problem_type == TOKENS:  # words may be a list
             texts = [join_words(text) for text in texts]
-        for number, text in zip(batch.numbers, texts):
-            if not isinstance(text, str):
-                on_bad_row(BadRow(source, batch.unit, number, f"field {text_column!r} is {shorten(text)}, not a text"))
-        kept = [index for index, text in enumerate(texts) if isinstance(text, str)]
+        problems = [find_problem(text, text_column) for text in texts]
+        for number, problem in zip(batch.numbers, problems):
+            if problem:
+                on_bad_row(BadRow(source, batch.unit, number, problem))
+        kept = [index for index, problem in enumerate(problems) if not problem]
         if len(kept) < len(texts):
             table, texts = take_rows(table, kept), [texts[index] for index in kept]
         scores = score_texts(classifier, texts, options)
@@ -207,6 +212,15 @@ def score_batches(
             source,
             100 * known / texts_seen,
         )
+
+
+def find_problem(text: Any, text_column: str) -> str:
+    """Returns why a text can't be scored."""
+    if not isinstance(text, str):
+        return f"field {text_column!r} is {shorten(text)}, not a text"
+    if len(text) > MAX_TEXT_CHARACTERS:
+        return f"the text has {len(text):,} characters; {MAX_TEXT_CHARACTERS:,} are the most"
+    return ""
 
 
 def name_fields(source: str, names: list[str], fields: list[pa.Field]) -> list[pa.Field]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import gradio as gr
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.apps import demo
 from hf_brnn.apps.demo import build_demo
 from hf_brnn.apps.space import write_space
 from hf_brnn.data.arguments import DataArguments
@@ -182,6 +184,8 @@ def test_limits_that_are_passed_are_named(page, tmp_path):
         ("column.csv", "tweet\na\n", "column.csv: no column 'text' among tweet"),
         ("empty.txt", "", "empty.txt: there is no row to score"),
         ("broken.parquet", "PAR1", "broken.parquet: not a readable parquet file"),
+        ("deep.jsonl", '{"text": "a", "x": ' + "[" * 900 + "]" * 900 + "}", "deep.jsonl, line 1: more than 100 levels"),
+        ("bomb.csv", "text\n" + "a" * 17_000_000, "bomb.csv, line 2: more than 16,777,216 characters"),
     ],
 )
 def test_a_file_that_cannot_be_scored_is_named_with_its_place(client, write_file, name, content, message):
@@ -189,6 +193,23 @@ def test_a_file_that_cannot_be_scored_is_named_with_its_place(client, write_file
         client.predict(handle_file(write_file(name, content)), "text", api_name="/score_upload")
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+def test_an_upload_whose_process_dies_leaves_the_demo_alive(write_file, monkeypatch):
+    source = write_file("a.csv", "text\nso happy\n")
+    for code, message in ((-signal.SIGALRM, "takes longer than 600 seconds"), (-signal.SIGABRT, r"exit code -6")):
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.executable", str(write_file("python", f"#!/bin/sh\nkill -{-code} $$\n")))
+            (source.parent / "python").chmod(0o755)
+            with pytest.raises(gr.Error, match=f"a.csv .*{message}"):
+                next(demo.score(PRETRAINED_FOLDER, source, "text", lambda *_, **__: None))
+    _, preview = next(demo.score(PRETRAINED_FOLDER, source, "text", lambda *_, **__: None))
+    assert preview[0][0] == "POSITIVE"
+
+
+def test_a_compressed_upload_is_refused(client, write_file):
+    with pytest.raises(AppError, match=r"csv|file type"):
+        client.predict(handle_file(write_file("a.csv.gz", b"x")), "text", api_name="/score_upload")
 
 
 @pytest.mark.parametrize(
@@ -227,8 +248,9 @@ def open_demo(tmp_path, browser):
     opened = []
 
     def open_kind(problem_type, names, thresholds=None):
-        classifier = OnnxClassifier(save_model(tmp_path / "model", problem_type, names, TEXTS, thresholds))
-        demo = build_demo(classifier, "model")
+        model = save_model(tmp_path / "model", problem_type, names, TEXTS, thresholds)
+        classifier = OnnxClassifier(model)
+        demo = build_demo(model, "model")
         _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
         page = browser.new_page()
         opened.extend((page, demo))

@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 import signal
@@ -246,3 +247,67 @@ def test_without_onnxruntime_it_says_what_to_install(tmp_path):
     assert process.returncode == 1
     assert "pip install onnxruntime" in process.stderr
     assert "Traceback" not in process.stderr
+
+
+@pytest.fixture
+def predict_stdin(capfd, monkeypatch):
+    """Runs `predict` with bytes on stdin."""
+
+    def run(content, *arguments):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return run_main(main, PRETRAINED_FOLDER, "--input", "-", *arguments, capsys=capfd)
+
+    return run
+
+
+def test_rows_come_from_stdin_and_go_to_stdout(predict_stdin, tmp_path):
+    content = "id;text\n1;so happy\n2;café, so sad\n".encode("cp1252")
+    ended = predict_stdin(content, "--output", "-")
+    assert ended.code == 0
+    scored = pd.read_csv(io.StringIO(ended.stdout))
+    assert scored["text"].tolist() == ["so happy", "café, so sad"]
+    assert scored["label"].tolist() == ["POSITIVE", "NEGATIVE"]
+    assert "2 rows written to stdout, 0 skipped." in ended.stderr
+    ended = predict_stdin(content, "--output", tmp_path / "out.jsonl")
+    assert pd.read_json(tmp_path / "out.jsonl", lines=True)["label"].tolist() == ["POSITIVE", "NEGATIVE"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "stdin: the file has no header line."),
+        (b"text\na\nb,c\n", "stdin, line 3: 2 fields instead of 1"),
+        (b"\x1f\x8b\x08", "stdin: the first bytes are those of a .gz file"),
+    ],
+)
+def test_bad_input_on_stdin_is_named_so(predict_stdin, content, message):
+    ended = predict_stdin(content, "--output", "-")
+    assert ended.code == 1
+    assert message in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-"], "to classify the rows of a csv on stdin, use --input - --output -"),
+        (["--engine", "ray", "--input", "-", "--output", "out"], "--engine ray reads and writes directories"),
+        (["--input", "-", "--output", "a.jsonl", "--escape_formulas"], "--escape_formulas is for csv and tsv files"),
+        (["--input", "-", "--output", "a.xml"], "--output a.xml: unknown suffix"),
+    ],
+)
+def test_what_stdin_and_stdout_do_not_go_with_is_named(predict, arguments, message):
+    assert message in predict(*arguments).stderr
+
+
+def test_formulas_come_out_as_they_came_in_or_escaped(predict, write_file, tmp_path):
+    source, target = write_file("in.csv", "text,n\n=1+1,-5\n@me,+x\n"), tmp_path / "out.csv"
+    predict("--input", source, "--output", target)
+    assert pd.read_csv(target)["text"].tolist() == ["=1+1", "@me"]
+    predict("--input", source, "--output", target, "--escape_formulas")
+    assert pd.read_csv(target)[["text", "n"]].values.tolist() == [["'=1+1", "-5"], ["'@me", "'+x"]]
+
+
+def test_a_text_that_is_too_long_is_a_bad_row(predict, write_file, tmp_path):
+    source = write_file("in.txt", "so happy\n" + "a" * (2**20 + 1) + "\n")
+    ended = predict("--input", source, "--output", tmp_path / "out.csv")
+    assert "in.txt, line 2: the text has 1,048,577 characters; 1,048,576 are the most" in ended.stderr

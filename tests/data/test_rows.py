@@ -236,6 +236,7 @@ def test_lists_that_can_not_be_used_are_refused(texts, labels, message):
         ("text,label\nx,1\ny,2\n", {"label_names": ["0", "1"]}, "label '2' is not one of 0, 1"),
         ("text,label\nx,1\ny,2\n", {"validation_files": ["nowhere.csv"]}, "nowhere.csv: no such file"),
         ("text,label\nx,1\ny,2\n", {"held_out_files": ["nowhere.csv"]}, "nowhere.csv: no such file"),
+        ("text,label\nx,1\ny,2\n", {"held_out_files": ["-"]}, "-: stdin can't be read here"),
         ("", {}, "the file has no header line"),
     ],
 )

@@ -1,7 +1,12 @@
+import contextlib
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hf_brnn.commands.parser import errors_in_one_line
+from hf_brnn.data import writers
 from hf_brnn.data.files import read_batches
 from hf_brnn.data.writers import table_writer
 
@@ -97,3 +102,52 @@ def test_what_writes_a_file_at_once_mixes_no_rows(tmp_path, name):
             second.write(pa.table({"text": [f"second {number}"]}))
     assert read(path) == [{"text": "first 0"}, {"text": "first 1"}]
     assert sorted(file.name for file in tmp_path.iterdir()) == [name, somebodys.name]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_ctrl_c_at_any_moment_leaves_no_temporary_file(tmp_path, name):
+    path = tmp_path / name
+    events = 1
+    while was_interrupted(path, events):
+        assert [file.name for file in tmp_path.iterdir()] in ([], [name])
+        path.unlink(missing_ok=True)
+        events += 1
+    assert events > 50
+
+
+def was_interrupted(path, events):
+    """Writes a file, and raises KeyboardInterrupt at the event of this number; returns whether there are so many."""
+
+    def trace(frame, event, argument):
+        nonlocal events
+        if frame.f_code.co_filename not in (writers.__file__, contextlib.__file__):
+            return None
+        events -= 1
+        if events == 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    with pytest.raises(SystemExit), errors_in_one_line("test"):
+        sys.settrace(trace)
+        try:
+            with table_writer(path) as writer:
+                writer.write(pa.table({"text": ["a"]}))
+        finally:
+            sys.settrace(before)
+        sys.exit(0)
+    return events <= 0
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_fields_that_a_spreadsheet_would_run_are_escaped_if_that_is_asked_for(tmp_path, name, delimiter):
+    path = tmp_path / name
+    texts = ["=1+1", "+cmd", "-1+2", "@SUM(A1)", "\tx", "\rx", "＝1", "-5", "+1.5e3", "a=1", "", "'=1"]
+    for escape in (False, True):
+        with table_writer(path, escape) as writer:
+            writer.write(pa.table({"text": texts, "=n": [-1.5] * len(texts)}))
+        rows = read(path)
+        expected = [f"'{text}" if escape and index < 7 else text for index, text in enumerate(texts)]
+        assert [row["text"] for row in rows] == expected
+        assert {row["'=n" if escape else "=n"] for row in rows} == {"-1.5"}

@@ -109,3 +109,16 @@ def test_fp16_weights_load_as_float32_and_give_the_same_scores(tmp_path):
     ids = torch.randint(2, 10, (3, 5))
     with torch.no_grad():
         assert torch.equal(loaded(ids).logits, model(ids).logits)
+
+
+def test_ctrl_c_right_after_the_new_directory_is_made_leaves_none(tmp_path, monkeypatch):
+    make = Path.mkdir
+
+    def make_and_stop(path, *arguments, **options):
+        make(path, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", make_and_stop)
+    with pytest.raises(KeyboardInterrupt), replace_directory(tmp_path / "model"):
+        pass
+    assert list(tmp_path.iterdir()) == []

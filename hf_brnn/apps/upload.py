@@ -1,0 +1,125 @@
+"""Scores an upload of the demo, in a process of its own: whatever the file holds, the demo goes on.
+
+`python -m hf_brnn.apps.upload MODEL SOURCE TARGET TEXT_COLUMN` writes a json value a line to stdout: the number of
+rows, after each batch the number of rows scored so far, and at the end the first scored rows or what is wrong.
+"""
+
+import errno
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..data.bad_rows import BadRow
+from ..data.batches import column_values
+from ..data.columns import find_text_column
+from ..data.files import read_batches
+from ..data.problem_type import TOKENS
+from ..data.targets import join_words
+from ..inference.load import load
+from ..inference.score_files import ScoreOptions, score_file
+
+if TYPE_CHECKING:
+    from ..inference.base_classifier import Classifier
+
+MAX_CHARACTERS = 1_000
+MAX_ROWS = 100_000
+MAX_COLUMNS = 100
+MAX_SCORED_MEGABYTES = 500
+# Of the memory of this process, without the model.
+MAX_MEGABYTES = 2_000
+MAX_SECONDS = 600
+PREVIEW_ROWS = 10
+
+
+def main(model: str, source: str, target: str, text_column: str) -> None:
+    """Scores the file."""
+    try:
+        classifier = load(model)
+        limit_resources()
+        score_upload(classifier, Path(source), Path(target), text_column)
+    except MemoryError:
+        report(f"{source} needs more than {MAX_MEGABYTES:,} MB of memory, the limit of this page. Split the file.")
+    except (OSError, ValueError) as error:
+        is_too_large = isinstance(error, OSError) and error.errno == errno.EFBIG
+        limit = f"{source} makes a scored file of more than {MAX_SCORED_MEGABYTES:,} MB, the limit. Split the file."
+        report(limit if is_too_large else str(error))
+
+
+def limit_resources() -> None:
+    """Limits the memory, the seconds and the files of this process, where the operating system can."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    # Of /proc/self/statm, the sixth number is the size of the data, in pages.
+    held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * resource.getpagesize()
+    for kind, limit in (
+        (resource.RLIMIT_DATA, held + MAX_MEGABYTES * 2**20),
+        (resource.RLIMIT_FSIZE, MAX_SCORED_MEGABYTES * 2**20),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (limit, limit))
+    signal.alarm(MAX_SECONDS)
+
+
+def score_upload(classifier: "Classifier", source: Path, target: Path, text_column: str) -> None:
+    """Scores the file and reports on it.
+
+    Raises:
+        ValueError: The file can't be read or passes a limit.
+    """
+    report(count_rows(source, text_column, classifier))
+    scored = 0
+
+    def on_scored(count: int) -> None:
+        nonlocal scored
+        scored += count
+        report(scored)
+
+    score_file(classifier, source, target, text_column, refuse, on_scored, escape_formulas=True)
+    first = next(read_batches(target, refuse, PREVIEW_ROWS)).table
+    names = [field.name for field in ScoreOptions().fields(classifier)]
+    # The upload may have columns of these names: the new ones are the last.
+    columns = [first[name].to_pylist() for name in (*first.column_names[-len(names) :], text_column)]
+    preview = [
+        [value if name == "label" else f"{float(value):.3f}" for name, value in zip(names, values)]
+        for *values, _ in zip(*columns)
+    ]
+    report([[*row, join_words(text)] for row, text in zip(preview, columns[-1])])
+
+
+def report(value: Any) -> None:
+    print(json.dumps(value), flush=True)
+
+
+def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
+    """Returns the number of rows of a file.
+
+    Raises:
+        ValueError: There are too many rows or columns, one can't be read or is too long, or a column is missing.
+    """
+    rows = 0
+    for batch in read_batches(source, refuse):
+        names = batch.table.column_names
+        if len(names) > MAX_COLUMNS:
+            raise ValueError(f"{source} has {len(names):,} columns; {MAX_COLUMNS:,} are the most. Remove some.")
+        text_column = find_text_column(str(source), names, text_column, classifier.problem_type == TOKENS)
+        rows += len(batch.table)
+        if rows > MAX_ROWS:
+            raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")
+        for number, text in zip(batch.numbers, column_values(str(source), batch, text_column)):
+            text = join_words(text)
+            if isinstance(text, str) and len(text) > MAX_CHARACTERS:
+                problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
+                refuse(BadRow(str(source), batch.unit, number, problem))
+    return rows
+
+
+def refuse(bad_row: BadRow) -> NoReturn:
+    raise ValueError(f"{bad_row}. Fix or remove this row.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
