@@ -33,13 +33,14 @@ export function readAbout(folder) {
   const { test } = JSON.parse(read("metrics.json") || "{}");
   const problem = readProblem(JSON.parse(read("config.json")));
   const examples = (metadata.widget ?? []).map(({ text }) => text).filter((text) => typeof text === "string");
+  const datasets = [metadata.datasets ?? []].flat();
   const chips = examples.map((text) => `<button type="button" class="chip">${escape(text)}</button>`);
   const cards = CARD_FILES.filter((file) => existsSync(join(folder, file))).map((file) => [file, readFileSync(join(folder, file))]);
   return {
     values: {
       NAME: escape(name),
       QUESTION: escape(question(problem)),
-      TRAINED_ON: metadata.datasets?.length ? ` trained on ${metadata.datasets.map(datasetLink).join(", ")}` : "",
+      TRAINED_ON: datasets.length ? ` trained on ${datasets.map(datasetLink).join(", ")}` : "",
       ACCURACY: test?.accuracy === undefined ? "" : accuracy(test),
       CARD_LINK: markdown && '<a href="card.html">Model card</a>',
       EXAMPLE: escape(examples[0] ?? ""),

@@ -113,7 +113,8 @@ def read_examples(directory: Path) -> list[str]:
     """Returns the texts of the widget in the card of a model directory; none without a card."""
     card = directory / CARD
     metadata = (metadata_load(card) if card.is_file() else None) or {}
-    return [example["text"] for example in metadata.get("widget", []) if isinstance(example.get("text"), str)]
+    examples = [example for example in metadata.get("widget") or [] if isinstance(example, dict)]
+    return [example["text"] for example in examples if isinstance(example.get("text"), str)]
 
 
 def build_demo(classifier: "Classifier", name: str, examples: list[str]) -> gr.Blocks:

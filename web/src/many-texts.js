@@ -21,6 +21,8 @@ const [
 
 /** The table of the chosen file, if there is one. */
 let source = null;
+/** The file that was chosen last. */
+let newest = null;
 /** The scoring that runs, if one does. */
 let job = null;
 /** What is scored, as the table shows it. */
@@ -61,8 +63,10 @@ addEventListener("drop", (event) => {
 async function choose(newFile) {
   if (!newFile) return;
   setSource(null);
+  newest = newFile;
   await attempt(problem, async () => {
     const [solved, read] = [await loaded, await readTable(newFile)];
+    if (newFile !== newest) return; // another one was chosen in the meantime
     setSource(read);
     const added = newColumns(read.columns, solved);
     if (added.join() !== solved.columns.join()) read.notes.push(`New columns: ${added.join(", ")}.`);
