@@ -309,7 +309,7 @@ def words_html(explanation: Explanation, name: str, problem_type: str) -> str:
         moved, unit = f"the log odds of {moved}", " +0.7 doubles the odds."
     return (
         f'<div class="words">{"".join(words)}</div><p>How much each word moves {moved} (teal: up, orange: down), '
-        f"compared with the same text with [UNK], an unknown word, in place of the word.{unit}</p>"
+        f"compared with the same text with an unknown word in its place.{unit}</p>"
     )
 
 
