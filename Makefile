@@ -1,4 +1,4 @@
-.PHONY: setup train test test-core test-slow lint browser web space docs
+.PHONY: setup train test test-core test-slow lint browser graph web space docs
 
 BIN := .venv/bin
 MODEL := hf_brnn/pretrained/brnn-sentiment140
@@ -41,12 +41,15 @@ browser: .venv/test
 $(PACKAGES): web/package-lock.json | .venv/test
 	npm --prefix web ci
 
-web: $(PACKAGES)
-	FOLDER=$(abspath $(MODEL)) npm --prefix web run build
+graph: .venv/test
+	test -f "$(MODEL)/onnx/model_quantized.onnx" || $(BIN)/hf-brnn export "$(MODEL)"
 
-space: .venv/test
+web: $(PACKAGES) graph
+	FOLDER="$$(cd "$(MODEL)" && pwd)" npm --prefix web run build
+
+space: graph
 	rm -rf build/space
-	$(BIN)/hf-brnn demo $(MODEL) --space build/space
+	$(BIN)/hf-brnn demo "$(MODEL)" --space build/space
 
 docs: .venv/docs
 	$(BIN)/mkdocs build

@@ -1,36 +1,40 @@
 import { existsSync, readFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { defineConfig } from "vite";
 
-import { TOKENS, readProblem } from "./src/problem.js";
+import { readAbout } from "./about.js";
 
 const MODEL_FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model_quantized.onnx"];
 
-/** Puts what the page needs of a model directory into `model/` of the built page. */
-function savedFolder(folder) {
+/** Puts what the page needs of a model directory into `model/` of the built page, and says in the page what it is. */
+function modelDirectory(folder) {
+  const { values, files } = readAbout(folder);
   return {
     name: "model-directory",
     generateBundle() {
       for (const file of MODEL_FILES) {
-        const path = join(folder, file);
-        if (!existsSync(path)) {
-          this.error(`${path}: no such file. FOLDER must be a model directory with graphs. Run hf-brnn export FOLDER.`);
-        }
-        this.emitFile({ type: "asset", fileName: `model/${file}`, source: readFileSync(path) });
+        this.emitFile({ type: "asset", fileName: `model/${file}`, source: readFileSync(join(folder, file)) });
       }
+      Object.entries(files).forEach(([fileName, source]) => this.emitFile({ type: "asset", fileName, source }));
     },
-    transformIndexHtml: (html) => html.replaceAll("%MODEL_NAME%", basename(folder)).replace("%EXAMPLE%", example(folder)),
+    transformIndexHtml: (html) => html.replace(/%([A-Z_]+)%/g, (_, name) => values[name]),
   };
 }
 
-function example(folder) {
-  const { type } = readProblem(JSON.parse(readFileSync(join(folder, "config.json"))));
-  return type === TOKENS ? "Ada Brown flew from Paris to New York with Air France" : "I do not recommend this product";
+function readFolder() {
+  if (!process.env.FOLDER) stop("FOLDER is not set: set it to the model directory that the page runs.");
+  const folder = resolve(process.env.FOLDER);
+  const missing = MODEL_FILES.map((file) => join(folder, file)).find((path) => !existsSync(path));
+  if (missing) {
+    stop(`${missing}: no such file. FOLDER must be a model directory with graphs. Run hf-brnn export ${folder}`);
+  }
+  return folder;
 }
 
-const folder = process.env.FOLDER;
-if (!folder) {
-  throw new Error("FOLDER is not set: set it to the model directory that the page runs.");
+/** Ends the build without a trace of the bundler. */
+function stop(problem) {
+  console.error(problem);
+  process.exit(1);
 }
 
 export default defineConfig({
@@ -38,5 +42,5 @@ export default defineConfig({
   // transformers.js asks for the runtime with WebGPU. This one runs on the CPU alone and is half its size.
   resolve: { alias: { "onnxruntime-web/webgpu": "onnxruntime-web/wasm" } },
   worker: { format: "es" },
-  plugins: [savedFolder(resolve(folder))],
+  plugins: [modelDirectory(readFolder())],
 });

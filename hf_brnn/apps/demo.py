@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import gradio as gr
 import numpy as np
+from huggingface_hub import metadata_load
 
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
+from ..data.text import escape_markdown
+from ..hub.layout import CARD
 from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
@@ -40,13 +43,6 @@ CONCURRENT_FILES = 4
 UPLOADS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 # The suffix of the scored file, where it differs from that of the upload.
 TARGET_SUFFIXES = {".txt": ".csv", ".json": ".jsonl"}
-EXAMPLES = [
-    "so happy with it, works great",
-    "I do not recommend this product",
-    "the train was late again, ugh",
-    "looooove this song 😀 https://example.com/song",
-]
-TOKENS_EXAMPLES = ["Ada Brown flew from Paris to New York with Air France", "is Olga still in Rome ?"]
 # What the model does, for the kind of problem.
 TASKS = {
     SINGLE_LABEL: "gives short texts one of {} labels",
@@ -64,7 +60,7 @@ CSS = """
 .words span { border-radius: 4px; display: inline-block; max-width: 100%; padding: 1px 4px; text-align: center;
   vertical-align: top; }
 .words small { display: block; font-size: 0.7em; opacity: 0.75; }
-.words .for { background: rgb(59 130 246 / var(--strength)); }
+.words .for { background: rgb(35 163 149 / var(--strength)); }
 .words .against { background: rgb(249 115 22 / var(--strength)); }
 .words .tag { background: oklch(0.68 0.15 var(--hue) / 0.38); margin-bottom: 4px; }
 .verdict { font-size: 1.3em; font-weight: 600; padding-top: 12px; }
@@ -112,10 +108,18 @@ def launch(directory: Path, name: str) -> None:
         )
 
 
-def build_demo(directory: Path, name: str) -> gr.Blocks:
-    """Builds the page of a model directory. `name` is the name of the model on the page."""
+def read_examples(directory: Path) -> list[str]:
+    """Returns the texts of the widget in the card of a model directory; none without a card."""
+    card = directory / CARD
+    metadata = (metadata_load(card) if card.is_file() else None) or {}
+    examples = [example for example in metadata.get("widget") or [] if isinstance(example, dict)]
+    return [example["text"] for example in examples if isinstance(example.get("text"), str)]
 
-    classifier = load(directory)
+
+def build_demo(directory: Path, name: str) -> gr.Blocks:
+    """Builds the page of a model directory, with the examples of its card. `name` is the name of the model on the
+    page."""
+    classifier, examples = load(directory), read_examples(directory)
     problem_type, names = classifier.problem_type, classifier.label_names
 
     def classify(text: str) -> Any:
@@ -157,8 +161,9 @@ def build_demo(directory: Path, name: str) -> gr.Blocks:
 
     with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(60, 60 * KEPT_MINUTES)) as demo:
         gr.Markdown(
-            f"# {name}\nA small recurrent network, trained with hf-brnn, {TASKS[problem_type].format(len(names))}: "
-            f"{', '.join(names)}. Texts are not kept; files are deleted after {KEPT_MINUTES} minutes."
+            f"# {escape_markdown(name)}\nA small recurrent network, trained with hf-brnn, "
+            f"{TASKS[problem_type].format(len(names))}: {escape_markdown(', '.join(names))}. Texts are not kept; files "
+            f"are deleted after {KEPT_MINUTES} minutes."
         )
         with gr.Tab("One text"):
             text = gr.Textbox(label="Text", info=f"Up to {MAX_CHARACTERS:,} characters.", lines=1, max_lines=8)
@@ -170,15 +175,16 @@ def build_demo(directory: Path, name: str) -> gr.Blocks:
                 answer.insert(0, gr.Label(label="Probabilities", render=False))
             elif problem_type != TOKENS:
                 answer.insert(0, html_component("Labels" if problem_type == MULTI_LABEL else "Prediction"))
-            gr.Examples(
-                [[example] for example in (TOKENS_EXAMPLES if problem_type == TOKENS else EXAMPLES)],
-                text,
-                answer,
-                classify,
-                cache_examples=False,
-                run_on_click=True,
-                api_visibility="private",
-            )
+            if examples:
+                gr.Examples(
+                    [[example] for example in examples],
+                    text,
+                    answer,
+                    classify,
+                    cache_examples=False,
+                    run_on_click=True,
+                    api_visibility="private",
+                )
             for component in answer:
                 component.render()
             gr.on(
@@ -282,26 +288,27 @@ def kind_of(tag: str) -> str:
 
 def words_html(explanation: Explanation, name: str, problem_type: str) -> str:
     """Returns the text as HTML: each word coloured by its effect on the label or target `name`, with the effect below
-    it: in percentage points, or for a regression in the unit of the target."""
+    it: in log odds, or for a regression in the unit of the target."""
     is_regression = problem_type == REGRESSION
-    largest = max(1e-6, *(abs(effect or 0) for _, effect in explanation.parts)) if is_regression else 1
+    largest = max(1e-6 if is_regression else 1, *(abs(effect or 0) for _, effect in explanation.parts))
     words = []
     for part, effect in explanation.parts:
         if effect is None:
             words.append(html.escape(part))
             continue
         size = abs(effect)
-        note = number(size, largest, 2) if is_regression else f"{100 * size:.0f}"
+        note = number(size, largest, 2) if is_regression else f"{size:.1f}"
         side, sign = ("for", "+") if effect > 0 else ("against", "-")
         if not note.strip("0."):
             side = sign = ""
         style = f'class="{side}" style="--strength: {0.1 + 0.7 * size / largest:.2f}"'
         words.append(f"<span {style}>{html.escape(part)}<small>{sign}{note}</small></span>")
-    amount, measure = ("much", "number") if is_regression else ("many percentage points", "probability")
-    moved = html.escape(name) if is_regression else f"the probability of {html.escape(name)}"
+    moved, unit = html.escape(name), ""
+    if not is_regression:
+        moved, unit = f"the log odds of {moved}", " +0.7 doubles the odds."
     return (
-        f'<div class="words">{"".join(words)}</div><p>How {amount} each word moves {moved} (blue: up, orange: down): '
-        f"the {measure} of the whole text minus that of the text with the word replaced by [UNK].</p>"
+        f'<div class="words">{"".join(words)}</div><p>How much each word moves {moved} (teal: up, orange: down), '
+        f"compared with the same text with an unknown word in its place.{unit}</p>"
     )
 
 

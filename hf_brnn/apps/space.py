@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import yaml
 from huggingface_hub import metadata_load
 
+from ..data.text import escape_markdown
 from ..hub.layout import CARD as MODEL_CARD
 from ..hub.layout import IGNORED_NAMES, TRAINING_ARGS, check_files, check_no_other_files
 from ..inference.load import has_quantized_graph, load
@@ -72,7 +73,9 @@ def write_space(directory: Path, target: Path) -> None:
     files = {
         "app.py": APP.format(name=directory.name),
         "README.md": CARD.format(
-            name=directory.name, gradio=gradio, metadata=yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False)
+            name=escape_markdown(directory.name),
+            gradio=gradio,
+            metadata=yaml.safe_dump(metadata, allow_unicode=True, sort_keys=False),
         ),
         "requirements.txt": "".join(f"{name}=={version(name).partition('+')[0]}\n" for name in requirements),
     }

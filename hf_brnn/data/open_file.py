@@ -8,6 +8,7 @@ import logging
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Optional, TextIO, cast
 
@@ -134,8 +135,8 @@ def _detect_encoding(path: Path, legacy: Optional[str], modified: int, size: int
     fits_cp1252 = True
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     with open_bytes(path) as file:
-        while chunk := file.read(CHUNK):
-            text = decoder.decode(chunk)
+        for chunk in chain(iter(lambda: file.read(CHUNK), b""), [b""]):
+            text = decoder.decode(chunk, final=not chunk)
             if text.isascii():
                 continue
             # Lone surrogates, which stand for such bytes, are left out of UTF-8.

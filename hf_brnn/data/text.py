@@ -10,6 +10,7 @@ from typing import Any
 SHOWN_CHARACTERS = 300
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_MARKDOWN = re.compile(r"[\\`*<>\[\]|~]|(?<!\w)_|_(?!\w)")
 
 _short_repr = Repr()
 _short_repr.maxstring = _short_repr.maxother = SHOWN_CHARACTERS
@@ -24,6 +25,11 @@ def list_names(names: Sequence[str]) -> str:
     """Returns names separated by commas, shortened for a message."""
     text = ", ".join(names)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def escape_markdown(text: str) -> str:
+    """Returns a text that Markdown shows as it is: no HTML, link, emphasis or end of a table's cell."""
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def has_surrogates(text: str) -> bool:

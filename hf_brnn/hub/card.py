@@ -14,10 +14,20 @@ from ..about import PRETRAINED_FOLDER, REPOSITORY
 from ..data.arguments import HUB_DATASET, SAMPLE, SAMPLE_FILES
 from ..data.augmentation import OTHER_LABEL_SHARE
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, read_label_names, read_problem_type
+from ..data.text import escape_markdown
 from .layout import CARD, METRICS, TRAINING_CONFIG
 from .weights import weight_shapes
 
-WIDGET_TEXTS = ("I do not recommend this product", "so happy with it, works great", "the train was late again, ugh")
+# Texts to try, by the data set that the model was trained on.
+WIDGET_TEXTS = {
+    "sample_multi_label": ("arrived a week late and they hung up on me", "solid oak, worth every penny"),
+    "sample_regression": ("the best soup in town", "the waiter shouted at my son"),
+    "sample_tokens": ("Ada Brown flew from Paris to New York with Air France", "is Olga still in Rome ?"),
+    **dict.fromkeys(
+        (SAMPLE, HUB_DATASET),
+        ("I do not recommend this product", "so happy with it, works great", "the train was late again, ugh"),
+    ),
+}
 CARD_TEMPLATE = Path(__file__).parent / "card_template.md"
 BASELINES_MARK = "<!-- baselines -->"
 OLD_BASELINES_MARK = "<!-- peers -->"
@@ -72,7 +82,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     metrics = _read_json(directory / METRICS)
     run = _read_yaml(directory / TRAINING_CONFIG)
-    labels = read_label_names(config)
+    labels = [escape_markdown(label) for label in read_label_names(config)]
     splits = {split: metrics[split] for split in SPLITS if split in metrics}
     reported = [*splits][-1] if splits else ""
     old = ModelCard.load(directory / CARD) if (directory / CARD).is_file() else None
@@ -90,6 +100,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         data,
         template_path=str(CARD_TEMPLATE),
         name=name,
+        title=escape_markdown(name),
         cell_type=config.get("cell_type", "lstm"),
         parameters=sum(map(math.prod, weight_shapes(directory).values())),
         vocab_size=config["vocab_size"],
@@ -119,7 +130,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
             for name, row in zip(labels, metrics.get("confusion_matrix", {}).get(reported, []))
         ],
         thresholds=[
-            [name, f"{row['threshold']:.4f}", _format(row["f1_without"]), _format(row["f1"])]
+            [escape_markdown(name), f"{row['threshold']:.4f}", _format(row["f1_without"]), _format(row["f1"])]
             for name, row in (metrics.get("thresholds") or {}).items()
         ],
         baselines=_baselines(old.text if old else ""),
@@ -195,16 +206,12 @@ def _metadata(
         metrics=[metric_type for metric, (metric_type, _) in CARD_METRICS.items() if not metrics or metric in metrics],
         model_name=name if results else None,
         eval_results=results or None,
-        widget=[{"text": text} for text in WIDGET_TEXTS] if is_public and not _is_other_sample(run) else None,
+        widget=[{"text": text} for text in WIDGET_TEXTS[run["dataset_name"]]] if is_public else None,
     )
 
 
 def _is_sample(run: dict[str, Any]) -> bool:
     return not run.get("data_files") and run.get("dataset_name") in SAMPLE_FILES
-
-
-def _is_other_sample(run: dict[str, Any]) -> bool:
-    return _is_sample(run) and run.get("dataset_name") != SAMPLE
 
 
 def _uses_hub(run: dict[str, Any]) -> bool:
@@ -215,7 +222,7 @@ def _describe_source(data: ModelCardData, run: dict[str, Any]) -> str:
     if data.datasets:
         return ", ".join(f"[{name}](https://huggingface.co/datasets/{name})" for name in data.datasets)
     if run.get("data_files"):
-        return ", ".join(run["data_files"])
+        return escape_markdown(", ".join(run["data_files"]))
     return "the sample that ships with the package" if _is_sample(run) else "texts of its user"
 
 
@@ -274,7 +281,7 @@ def _describe_curves(metrics: dict[str, Any]) -> str:
 def _class_rows(metrics: dict[str, Any], split: str) -> list[list[str]]:
     classes = metrics.get("per_class", {}).get(split, {})
     return [
-        [name, *(_format(row[key]) for key in ("precision", "recall", "f1")), f"{row['support']:,}"]
+        [escape_markdown(name), *(_format(row[key]) for key in ("precision", "recall", "f1")), f"{row['support']:,}"]
         for name, row in classes.items()
     ]
 

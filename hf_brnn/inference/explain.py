@@ -1,12 +1,14 @@
-"""The effect of each word on a prediction, by occlusion. The web page (web/src/words.js) follows the same rule."""
+"""The effect of each word on a prediction, by occlusion. The web page (web/src/classifier.js) follows the same rule."""
 
 import re
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
 
+from ..data.dataset import TokenizedDataset
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
+from ..evaluation.activation import activate
 from ..model.tokenization_brnn import UNKNOWN_WORD
 
 if TYPE_CHECKING:
@@ -40,11 +42,13 @@ class Explanation(NamedTuple):
 def explain(classifier: "Classifier", text: str) -> Explanation:
     """Classifies a text, and once more for each word with the word replaced by the unknown token.
 
-    The effect of a word is the probability of the label for the whole text minus that for the text without the word:
-    above 0, the word speaks for the label; below 0, against it. Effects need not add up.
+    The effect of a word is the log odds of the label for the whole text minus those for the text without the word:
+    above 0, the word speaks for the label; below 0, against it. Log odds are log(p / (1 - p)) of a probability p. They
+    still change where the classifier is almost sure, and p hardly does. For a regression, effects are changes of the
+    number. Effects need not add up.
 
-    Each variant is a batch of its own: an int8 graph rounds by the largest value of a batch, so that a probability
-    would depend on the other variants.
+    Each variant is a batch of its own: an int8 graph rounds by the largest value of a batch, so that its logits would
+    depend on the other variants.
 
     Occlusion is from Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2014); for words see
     Li, Monroe and Jurafsky, "Understanding Neural Networks through Representation Erasure" (2016).
@@ -69,22 +73,36 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
             f"{MAX_WORDS:,}. Explain a part of it."
         )
     tokenized = classifier.tokenize([text])
-    probabilities = classifier.scores(tokenized)
+    logits = _logits(classifier, tokenized)
+    probabilities = activate(logits, classifier.problem_type)[None]
     label = 0
     if classifier.problem_type == SINGLE_LABEL:
         label = int(classifier.choose(probabilities)[0])
     elif classifier.problem_type == MULTI_LABEL:
         label = int(probabilities[0].argmax())
-    probabilities = probabilities[0]
+    whole = _log_odds(logits, label, classifier.problem_type)
     explained: list[tuple[str, Optional[float]]] = []
     for index, (part, is_word) in enumerate(parts):
         effect = None
         if is_word:
             variant = "".join(UNKNOWN_WORD if other == index else piece for other, (piece, _) in enumerate(parts))
-            effect = float(probabilities[label] - classifier([variant])[0, label])
+            without = _logits(classifier, classifier.tokenize([variant]))
+            effect = whole - _log_odds(without, label, classifier.problem_type)
         explained.append((part, effect))
     known_words = float(known_word_shares(tokenized, classifier.tokenizer)[0])
-    return Explanation(label, probabilities, known_words, explained)
+    return Explanation(label, probabilities[0], known_words, explained)
+
+
+def _logits(classifier: "Classifier", tokenized: TokenizedDataset) -> np.ndarray:
+    """Returns the `(num_labels,)` logits of the only text."""
+    return classifier.logits(tokenized, np.array([0]))[0]
+
+
+def _log_odds(logits: np.ndarray, label: int, problem_type: str) -> float:
+    """Returns the log odds of a label, given the logits of all; the number itself for a regression."""
+    if problem_type != SINGLE_LABEL:
+        return float(logits[label])
+    return float(logits[label] - np.logaddexp.reduce(np.delete(logits, label)))
 
 
 def split_words(text: str) -> list[tuple[str, bool]]:

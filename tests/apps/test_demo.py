@@ -17,7 +17,7 @@ import pytest
 from forks import HANGS
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from huggingface_hub import metadata_load
+from huggingface_hub import metadata_load, metadata_save
 from models import save_model
 from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
@@ -116,12 +116,13 @@ def test_a_text_gets_its_label_and_what_each_word_did(page, classifier):
         shown = re.search(rf"{name}\s*(\d+)%", page.locator(".confidence-set", has_text=name).inner_text())
         assert abs(int(shown[1]) - 100 * score) < 2
     spans = words.locator("span").all()
-    points = {
-        span.evaluate("span => span.firstChild.textContent"): int(span.locator("small").inner_text()) for span in spans
+    effects = {
+        span.evaluate("span => span.firstChild.textContent"): float(span.locator("small").inner_text())
+        for span in spans
     }
-    assert list(points)[:6] == ["I", "do", "not", "recommend", "this", "product"]
-    without_not = classifier([text.replace("not", "qqzz")])[0, 0]
-    assert abs(points["not"] - 100 * (scores["NEGATIVE"] - without_not)) < 2
+    assert list(effects)[:6] == ["I", "do", "not", "recommend", "this", "product"]
+    expected = [effect for _, effect in explain(classifier, text).parts if effect is not None]
+    np.testing.assert_allclose([*effects.values()], expected, atol=0.1)
     assert words.locator("span", has_text="not").get_attribute("class") == "for"
 
 
@@ -247,10 +248,11 @@ def open_demo(tmp_path, browser):
     """Serves the demo of a random model of a kind, and opens it; returns the page, a client and the classifier."""
     opened = []
 
-    def open_kind(problem_type, names, thresholds=None):
+    def open_kind(problem_type, names, thresholds=None, name="model", examples=()):
         model = save_model(tmp_path / "model", problem_type, names, TEXTS, thresholds)
+        metadata_save(model / "README.md", {"widget": [{"text": example} for example in examples]})
         classifier = OnnxClassifier(model)
-        demo = build_demo(model, "model")
+        demo = build_demo(model, name)
         _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
         page = browser.new_page()
         opened.extend((page, demo))
@@ -281,7 +283,7 @@ def test_labels_that_pass_their_thresholds_are_marked(open_demo):
             chosen, key=lambda name: -scores[classifier.label_names.index(name)]
         )
         assert re.findall(r">([\d.]+) %", answer) == [f"{100 * score:.1f}" for score in sorted(scores, reverse=True)]
-        assert f"the probability of {classifier.label_names[scores.argmax()]} (blue" in words
+        assert f"the log odds of {classifier.label_names[scores.argmax()]} (teal" in words
     show(page, TEXTS[0])
     expect(page.locator(".scores tr")).to_have_count(3)
     scored, preview = client.predict("\n".join(TEXTS), api_name="/score_lines")
@@ -289,6 +291,16 @@ def test_labels_that_pass_their_thresholds_are_marked(open_demo):
         map("|".join, classifier.predict(TEXTS))
     )
     assert preview["headers"] == ["label", "score", "text"]
+
+
+def test_names_are_text_not_html(open_demo):
+    name, label = "<img src=x>model", "<img src=x onerror=console.error(1)>_b_"
+    page, *_ = open_demo(MULTI_LABEL, [label, "b"], name=name, examples=[f"so {label}"])
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    expect(page.get_by_text(f"any of 2 labels: {label}, b.")).to_be_visible()
+    page.get_by_text(f"so {label}").click()
+    expect(page.locator(".words").first).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
 
 
 def test_numbers_are_shown_with_their_targets(open_demo):
@@ -301,7 +313,7 @@ def test_numbers_are_shown_with_their_targets(open_demo):
     notes = [float(note) for note in page.locator(".words small").all_inner_texts()]
     effects = [effect for _, effect in explanation.parts if effect is not None]
     np.testing.assert_allclose(notes, effects, atol=0.05 * max(map(abs, effects)))
-    expect(page.get_by_text("How much each word moves valence (blue: up, orange: down)")).to_be_visible()
+    expect(page.get_by_text("How much each word moves valence (teal: up, orange: down)")).to_be_visible()
     assert "%" not in page.locator(".gradio-container").inner_text()
     scored, preview = client.predict("\n".join(TEXTS), api_name="/score_lines")
     table = pd.read_csv(scored)

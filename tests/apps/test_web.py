@@ -1,4 +1,5 @@
 import functools
+import gzip
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import metadata_load
 from models import save_model
 from playwright.sync_api import expect
 from processes import REPOSITORY
@@ -19,6 +21,7 @@ from hf_brnn.data.dataset import tokenize
 from hf_brnn.data.known_words import known_word_shares
 from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from hf_brnn.data.rows import load_rows
+from hf_brnn.hub.card import rebuild_card
 from hf_brnn.hub.layout import GRAPH, QUANTIZED_GRAPH
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.explain import explain
@@ -92,7 +95,7 @@ def built(serve, exported_folder):
 
 @pytest.fixture
 def open_page(browser):
-    """Opens the page and waits for its first answer. Whatever a test does there, the console stays empty and every
+    """Opens the page and waits for its model. Whatever a test does there, the console stays empty and every
     request goes to the page's own server."""
     expect.set_options(timeout=TIMEOUT_MS)
     complaints, requests, contexts = [], [], []
@@ -106,7 +109,8 @@ def open_page(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         context.on("request", lambda request: requests.append(request.url))
         page.goto(address)
-        expect(page.locator("#answer")).to_be_visible()
+        expect(page.locator("#model-status")).to_be_hidden()
+        expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
         page.requests = requests
         return page
 
@@ -154,13 +158,24 @@ def classifier(exported_folder):
 
 
 def choose_file(page, name, content):
-    page.get_by_label("Or a csv file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+    page.get_by_label("Or drop a csv file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+
+def score(page):
+    page.get_by_role("button", name="Score").click()
+    expect(page.locator("#done")).to_be_visible()
+
+
+def shown_rows(page):
+    return [row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()]
 
 
 def type_text(page, text):
     """Puts a text into the box; returns the label and the score that the page then shows, if it is a probability."""
     page.get_by_label("Text", exact=True).fill(text)
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+    if not text.strip():
+        return "", None
     score = page.locator("#score").inner_text() or "0 %"
     return page.locator("#label").inner_text(), float(score.removesuffix(" %")) / 100 if "%" in score else None
 
@@ -168,7 +183,7 @@ def type_text(page, text):
 def test_a_csv_comes_back_with_the_labels_and_scores_of_python(page, classifier, exported_folder):
     table = pd.DataFrame({"id": range(len(SAMPLE) + len(STRANGE)), "text": [*SAMPLE, *STRANGE.values()]})
     choose_file(page, "tweets.csv", table.to_csv(index=False).encode())
-    expect(page.get_by_label("Column of the texts")).to_have_value("text")
+    expect(page.get_by_label("Column of the texts").locator(":checked")).to_have_text("text")
     page.get_by_role("button", name="Score").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
@@ -191,6 +206,8 @@ def test_a_csv_comes_back_with_the_labels_and_scores_of_python(page, classifier,
 
 def test_a_typed_text_gets_the_answer_of_python(page, classifier):
     for kind, text in STRANGE.items():
+        if not text.strip():
+            continue
         probabilities = classifier([text])[0]
         label, score = type_text(page, text)
         tokenized = tokenize([text], classifier.encode, classifier.pad_token_id)
@@ -208,11 +225,11 @@ def test_the_effects_of_words_are_those_of_python(page, classifier):
     effects = [(part, effect) for part, effect in explain(classifier, text).parts if effect is not None]
     shown = page.locator("#words > .word")
     assert [word.locator("span").inner_text() for word in shown.all()] == [part for part, _ in effects]
-    points = [int(word.locator("small").inner_text().replace("−", "-") or 0) for word in shown.all()]
-    np.testing.assert_allclose(points, [100 * effect for _, effect in effects], atol=1)
-    assert min(points) < 0 < max(points)
+    numbers = [float(word.locator("small").inner_text().replace("−", "-") or 0) for word in shown.all()]
+    np.testing.assert_allclose(numbers, [effect for _, effect in effects], atol=0.1)
+    assert min(numbers) < 0 < max(numbers)
     colours = [word.locator("span").get_attribute("class") for word in shown.all()]
-    assert colours == ["raises" if effect > 0 else "lowers" if effect < 0 else "" for effect in points]
+    assert colours == ["raises" if number > 0 else "lowers" if number < 0 else "" for number in numbers]
 
 
 def test_a_long_text_is_scored_without_its_words(page):
@@ -237,17 +254,154 @@ def test_a_file_is_scored_with_progress_while_texts_are_typed(page):
     expect(page.get_by_text("The first 100 rows; the file has all 3,000.")).to_be_visible()
 
 
-def test_a_csv_that_cannot_be_used_is_refused(page):
-    for content, problem in (
-        (b"id,text\n1,fine\n2,good,bad\n", "tweets.csv, row 2 below the header: Too many fields"),
-        (b"id,text\n1,caf\xe9\n", "tweets.csv: not UTF-8"),
-        (b"text,text\n1,fine\n", "tweets.csv: the header names text more than once"),
-        (b"text,label\nfine,1\n", "tweets.csv: already has a column label"),
-        (b"id,text\n", "tweets.csv: no row to score"),
+def test_the_scoring_of_a_file_can_be_cancelled(page):
+    choose_file(page, "tweets.csv", pd.DataFrame({"text": SAMPLE * 40}).to_csv(index=False).encode())
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_text(re.compile(r"^[1-9][\d,]* of 20,000 texts, \d+ (s|min) left$"))).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("progressbar", name="Texts scored")).to_be_hidden()
+    page.get_by_role("button", name="Remove the file").click()
+    page.get_by_label("One text a line").fill("so happy")
+    score(page)
+    assert [text for text, *_ in shown_rows(page)] == ["so happy"]
+
+
+def test_a_file_that_cannot_be_used_is_refused_and_leaves_no_results(page):
+    for name, content, problem in (
+        ("tweets.csv", b"id,text\n", "tweets.csv: there is no row to score"),
+        (
+            "tweets.csv",
+            b"id,text\n1\n",
+            "tweets.csv: there is no row to score. Line 2: 1 fields instead of 2 (id, text).",
+        ),
+        (
+            "tweets.parquet",
+            b"PAR1",
+            "tweets.parquet: this page reads .csv and .tsv files, also compressed as .gz. Save",
+        ),
     ):
-        choose_file(page, "tweets.csv", content)
+        choose_file(page, "earlier.csv", b"text\nso happy\n")
+        score(page)
+        page.get_by_role("button", name="Remove the file").click()
+        choose_file(page, name, content)
         expect(page.get_by_role("alert").filter(has_text=problem)).to_be_visible()
         expect(page.get_by_label("One text a line")).to_be_visible()
+        expect(page.locator("#done")).to_be_hidden()
+
+
+def test_the_column_with_the_longest_texts_is_chosen_and_previewed(page):
+    choose_file(page, "reviews.csv", b"id,review,stars\n100001,so happy,5\n100002,never again and again,1\n")
+    column = page.get_by_label("Column of the texts")
+    expect(column.locator(":checked")).to_have_text("review")
+    assert page.locator("#preview li").all_inner_texts() == ["so happy", "never again and again"]
+    column.select_option("id")
+    assert page.locator("#preview li").all_inner_texts() == ["100001", "100002"]
+
+
+def test_what_is_unusual_about_a_file_is_said(page):
+    choose_file(page, "tweets.csv", "text;text;b\nfine;2;3\ncafé;1\nso;happy;1\n".encode("cp1252"))
+    expect(page.locator("#file-name")).to_have_text("tweets.csv, 2 texts")
+    expect(page.locator("#file-notes")).to_have_text("Read as windows-1252. Semicolons separate its columns.")
+    expect(
+        page.get_by_role("alert").filter(has_text="1 line can't be read and will be left out. Line 3: 2 fields")
+    ).to_be_visible()
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_role("alert").filter(has_text="tweets.csv: several columns have the name text")).to_be_visible()
+    page.get_by_label("Column of the texts").select_option("b")
+    score(page)
+    expect(page.locator("#problem")).to_be_empty()
+
+
+def test_columns_of_the_same_names_are_kept(page):
+    choose_file(page, "tweets.csv.gz", gzip.compress(b"text,label\nso happy,1\n"))
+    expect(page.locator("#file-notes")).to_have_text("New columns: predicted_label, score.")
+    score(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "tweets-scored.csv"
+    assert list(pd.read_csv(download.value.path())) == ["text", "label", "predicted_label", "score"]
+
+
+def test_a_file_may_be_dropped_anywhere(page):
+    drop = """
+    type => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(["text\\nso happy\\n"], "dropped.csv"));
+      const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+      document.querySelector("h1").dispatchEvent(event);
+      return document.body.classList.contains("dropping");
+    }"""
+    assert page.evaluate(drop, "dragover")
+    assert not page.evaluate(drop, "drop")
+    expect(page.locator("#file-name")).to_have_text("dropped.csv, 1 text")
+
+
+def test_results_are_sorted_and_filtered(page, classifier):
+    texts = ["so happy", "never again", "xqwzf", "so happy with it, works great"]
+    scores = dict(zip(texts, classifier(texts).max(axis=1)))
+    page.get_by_label("One text a line").fill("\n".join(texts))
+    score(page)
+    assert [text for text, *_ in shown_rows(page)] == texts
+    assert shown_rows(page)[2] == ["xqwzf", "No known word"]
+    expect(page.locator("#summary")).to_contain_text("No known word: 1 (25.0 %)")
+    known = sorted({*texts} - {"xqwzf"}, key=scores.get)
+    for direction, expected in (("ascending", known), ("descending", known[::-1])):
+        page.get_by_role("button", name="Probability").click()
+        expect(page.get_by_role("columnheader", name="Probability")).to_have_attribute("aria-sort", direction)
+        assert [text for text, *_ in shown_rows(page)] == [*expected, "xqwzf"]
+    page.get_by_label("Filter by text or label").fill("HAPPY")
+    assert {text for text, *_ in shown_rows(page)} == {texts[0], texts[3]}
+    expect(page.get_by_text("2 of 4 texts have it.")).to_be_visible()
+
+
+def test_the_box_grows_with_its_text(open_page, built):
+    page = open_page(built[0], viewport={"width": 375, "height": 800})
+    box = page.get_by_label("Text", exact=True)
+    box.fill("so happy with it " * 20)
+    assert box.evaluate("box => box.scrollHeight - box.clientHeight") == 0
+    box.fill("so happy")
+    assert box.evaluate("box => box.clientHeight") < 100
+
+
+def test_an_empty_box_gets_no_answer(page):
+    expect(page.locator("#answer")).to_be_visible()
+    page.get_by_label("Text", exact=True).fill(" \n")
+    expect(page.locator("#answer")).to_be_hidden()
+    expect(page.get_by_text("The answer appears here while you type.")).to_be_visible()
+
+
+def test_the_page_says_what_the_model_is(page, exported_folder):
+    examples = [example["text"] for example in metadata_load(exported_folder / "README.md")["widget"]]
+    expect(page.get_by_role("heading", name="Is a text NEGATIVE or POSITIVE?")).to_be_visible()
+    expect(page.get_by_text("model is a small recurrent network. Its accuracy on")).to_be_visible()
+    assert page.get_by_label("Text", exact=True).input_value() == examples[0]
+    page.get_by_role("button", name=examples[1]).click()
+    assert page.get_by_label("Text", exact=True).input_value() == examples[1]
+    page.get_by_role("link", name="Model card").click()
+    expect(page.get_by_role("heading", name="Limits and biases")).to_be_visible()
+
+
+def test_names_are_never_html(serve, open_page, tmp_path):
+    name = "<img src=x onerror=alert(1)> $& %QUESTION%"
+    label = "<img src=x onerror=console.error(1)>|_b_"
+    folder = save_model(tmp_path / name, SINGLE_LABEL, [label, "b"], ["so happy", "never"])
+    rebuild_card(folder)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text(
+        text.replace("---\n", f"---\nwidget:\n- text: 'so {label}'\n", 1), encoding="utf-8"
+    )
+    page = open_page(serve(folder)[0])
+    expect(page.get_by_role("heading", name=f"Is a text {label} or b?")).to_be_visible()
+    expect(page.locator("header strong")).to_have_text(name)
+    expect(page.get_by_role("button", name=f"so {label}")).to_be_visible()
+    choose_file(page, f"{label.replace('/', '')}.csv", f"{label},id\nso happy {label},1\n".encode())
+    expect(page.get_by_label("Column of the texts").locator(":checked")).to_have_text(label)
+    score(page)
+    assert page.locator("img").count() == 0
+    page.get_by_role("link", name="Model card").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    expect(page.get_by_text(f"Labels: {label}, b.")).to_be_visible()
+    assert page.locator("img").count() == 0
 
 
 def test_the_page_works_by_keyboard_alone(page):
@@ -257,12 +411,16 @@ def test_the_page_works_by_keyboard_alone(page):
         expect(focused).to_have_accessible_name(re.compile(name))
         assert focused.evaluate("element => getComputedStyle(element).outlineStyle") != "none", name
 
+    reach("Model card")
+    reach("Source code")
     reach("^Text$")
     page.keyboard.type(" again and again")
     expect(page.get_by_role("status").filter(has_text=re.compile("NEGATIVE|POSITIVE"))).to_have_count(1)
+    for _ in range(page.locator(".chip").count()):
+        reach(".")
     reach("One text a line")
     page.keyboard.type("so happy\n\nnever again\n")
-    reach("Or a csv file")
+    reach("Or drop a csv file")
     reach("Score")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="Scored 2 texts.")).to_have_count(1)
@@ -271,7 +429,10 @@ def test_the_page_works_by_keyboard_alone(page):
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert list(pd.read_csv(download.value.path())["text"]) == ["so happy", "never again"]
+    reach("Filter by text or label")
     reach("Scored texts")
+    for name in ("Text", "Label", "Probability"):
+        reach(name)
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
@@ -316,7 +477,7 @@ def test_labels_and_words_come_from_the_folder(serve, open_page, tmp_path):
     classifier = OnnxClassifier(folder, num_threads=1)
 
     page = open_page(serve(folder)[0])
-    expect(page.get_by_role("heading", name="places")).to_be_visible()
+    expect(page.get_by_role("heading", name="Is a text café, bar or club?")).to_be_visible()
     assert type_text(page, "sad !?") == ("No known word", 0)
     for text in ("so happy", "so ΟΔΟΣ", "so sad"):
         assert type_text(page, text)[0] == "bar" == classifier.predict([text])[0]
@@ -368,7 +529,7 @@ def test_several_labels_are_marked_where_they_pass_their_thresholds(kinds, open_
             "✓" in item.inner_text() for item in items
         ]
         label = classifier.label_names[explain(classifier, text).label]
-        expect(page.locator("#legend")).to_contain_text(f"raise the probability of {label}, orange ones lower it")
+        expect(page.locator("#legend")).to_contain_text(f"raise the log odds of {label}, orange ones lower them")
         verdicts.add(len(chosen))
     assert verdicts == {0, 2}
     expect(page.get_by_text("The mark on each line is the threshold of the label.")).to_be_visible()
@@ -391,13 +552,13 @@ def test_numbers_are_shown_with_their_targets(kinds, open_page):
     notes = [word.inner_text().replace("−", "-") or 0 for word in page.locator("#words > .word > small").all()]
     step = 0.1 * max(map(abs, effects.values()))
     np.testing.assert_allclose(list(map(float, notes)), list(effects.values()), atol=step / 2)
-    expect(page.locator("#legend")).to_contain_text("Blue words raise valence, orange ones lower it, by so much:")
+    expect(page.locator("#legend")).to_contain_text("Teal words raise valence, orange ones lower it, compared")
     assert "%" not in page.locator("#answer").inner_text()
 
     page.get_by_label("One text a line").fill("so happy\nnever again\n")
     page.get_by_role("button", name="Score").click()
     expect(page.locator("#summary")).to_contain_text(re.compile(r"valence: mean \S+, from \S+ to \S+; arousal: mean"))
-    assert page.locator("thead").inner_text().split() == ["Text", "valence", "arousal"]
+    assert page.locator("th button").all_inner_texts() == ["Text", "valence", "arousal"]
     assert "%" not in page.locator("#done").inner_text()
 
 
@@ -435,3 +596,11 @@ def test_a_folder_without_graphs_is_refused(tmp_path):
     process = build(tmp_path, tmp_path / "dist")
     assert process.returncode
     assert f"{tmp_path / 'tokenizer.json'}: no such file" in process.stderr
+    assert "    at " not in process.stderr
+
+
+def test_make_writes_the_graph_that_is_missing(exported_folder, tmp_path):
+    folder = shutil.copytree(exported_folder, tmp_path / "my model", ignore=shutil.ignore_patterns("onnx"))
+    command = ["make", "--old-file", ".venv/test", "graph", f"MODEL={folder}"]
+    subprocess.run(command, cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, check=True)
+    assert (folder / QUANTIZED_GRAPH).is_file()

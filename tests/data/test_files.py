@@ -106,6 +106,7 @@ def test_the_quotes_of_a_tsv_file_are_literal_unless_all_of_it_agrees(write_file
         ("a.csv", "text|label\na, b|1\n", "a, b"),
         ("a.csv", "text,label,,\nhi,1,,\n", "hi"),
         ("a.csv", "text,label,note,note\nhi,1,,\n", "hi"),
+        ("a.csv", b"label,text\n1,caf\xe9", "café"),
         ("a.jsonl", '{"text": "hi"}\r{"text": "b"}\r', "hi"),
         ("a.ndjson", '{"text": "hi"}\n', "hi"),
         ("a.txt", "hi\rthere\r", "hi"),

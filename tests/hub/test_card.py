@@ -1,13 +1,17 @@
 import dataclasses
 import json
 import shutil
+from html import escape
 
 import pytest
 from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
+from models import save_model
 from reports import make_model, make_report
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.data.augmentation import OTHER_LABEL_SHARE
+from hf_brnn.data.problem_type import SINGLE_LABEL
 from hf_brnn.hub.card import add_baselines, build_card, rebuild_card
 from hf_brnn.hub.save import save_model_directory
 from hf_brnn.model.tokenization_brnn import train_tokenizer
@@ -59,6 +63,14 @@ def test_it_shows_each_class(card_of):
     text = card_of(make_report()).text
     assert "By class, on the test split:" in text
     assert "| LABEL_0 | 1.0000 | 1.0000 | 1.0000 | 1 |" in text
+
+
+def test_names_are_text_not_html(tmp_path):
+    label = "<img src=x onerror=alert(1)>|*b* [c](d) `e"
+    folder = save_model(tmp_path / "<b>model", SINGLE_LABEL, [label, "snake_case"], ["so happy", "never"])
+    text = MarkdownIt("commonmark").enable("table").render(build_card(folder).text)
+    assert "<b>" not in text and "<img src=x" not in text
+    assert f"Labels: {escape(label)}, snake_case." in text
 
 
 def test_results_come_before_use_and_the_configuration_is_a_link(card_of):

@@ -9,7 +9,7 @@ from processes import REPOSITORY
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.data.arguments import DataArguments
-from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION
+from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from hf_brnn.data.rows import load_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.explain import explain, split_words
@@ -65,8 +65,12 @@ def test_the_web_page_splits_in_the_same_way():
     assert split == [split_words(text) for text in texts]
 
 
+def log_odds(probability):
+    return np.log(probability / (1 - probability))
+
+
 @pytest.mark.parametrize("classifier_class", [OnnxClassifier, TorchClassifier])
-def test_an_effect_is_what_the_label_loses_without_the_word(classifier_class):
+def test_an_effect_is_the_log_odds_that_the_label_loses_without_the_word(classifier_class):
     classifier = classifier_class(PRETRAINED_FOLDER)
     explanation = explain(classifier, TEXT)
     (whole,) = classifier([TEXT])
@@ -77,8 +81,21 @@ def test_an_effect_is_what_the_label_loses_without_the_word(classifier_class):
     effects = {part: effect for part, effect in explanation.parts if effect is not None}
     for index, word in enumerate(words):
         (without,) = classifier([" ".join([*words[:index], "qqzz", *words[index + 1 :]])])
-        assert effects[word] == whole[0] - without[0]
+        assert effects[word] == pytest.approx(log_odds(whole[0]) - log_odds(without[0]), abs=1e-4)
     assert max(effects, key=effects.get) == "not"
+
+
+def test_effects_do_not_vanish_where_the_classifier_is_sure(classifier):
+    explanation = explain(classifier, "so happy with it, works great, thank you so much, love it!")
+    assert explanation.probabilities.max() > 0.995
+    assert max(effect for _, effect in explanation.parts if effect is not None) > 1
+
+
+def test_effects_on_one_of_several_labels_are_changes_of_its_log_odds(tmp_path):
+    classifier = OnnxClassifier(save_model(tmp_path / "model", SINGLE_LABEL, ["a", "b", "c"], ["so happy", "never"]))
+    explanation = explain(classifier, "so happy")
+    before, after = (classifier([text])[0, explanation.label] for text in ("so happy", "so qqzz"))
+    assert explanation.parts[2] == ("happy", pytest.approx(log_odds(before) - log_odds(after), abs=1e-4))
 
 
 def test_an_unknown_word_has_no_effect(classifier):
@@ -101,11 +118,13 @@ def test_effects_are_on_the_most_probable_label_or_the_first_number(tmp_path, pr
         labels.add(explanation.label)
         word, effect = explanation.parts[0]
         (without,) = classifier([text.replace(word, "qqzz", 1)])
-        assert effect == explanation.probabilities[explanation.label] - without[explanation.label]
+        scores = explanation.probabilities[explanation.label], without[explanation.label]
+        before, after = scores if problem_type == REGRESSION else map(log_odds, scores)
+        assert effect == pytest.approx(before - after, abs=1e-4)
     assert (len(labels) > 1) == (problem_type == MULTI_LABEL)
 
 
 def test_a_text_of_too_many_words_is_refused(classifier, monkeypatch):
-    monkeypatch.setattr(classifier, "scores", lambda tokenized: pytest.fail("it was classified"))
+    monkeypatch.setattr(classifier, "logits", lambda tokenized, rows: pytest.fail("it was classified"))
     with pytest.raises(ValueError, match=r"The text has 1,001 words, .* at most 1,000\. Explain a part"):
         explain(classifier, "so " * 1_001)

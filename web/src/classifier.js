@@ -3,7 +3,7 @@
 import { LogLevel, PreTrainedModel, PreTrainedTokenizer, Tensor, env, softmax } from "@huggingface/transformers";
 import * as Comlink from "comlink";
 
-import { MULTI_LABEL, REGRESSION, TOKENS, readProblem } from "./problem.js";
+import { MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, readProblem } from "./problem.js";
 import { UNKNOWN_WORD, knownWordShare, splitTaggedWords, splitWords, tagWords } from "./words.js";
 
 env.allowRemoteModels = false;
@@ -48,11 +48,11 @@ function wordIds(text) {
   return input_ids.map((ids) => (ids.length ? ids : [tokenizer.unk_token_id ?? tokenizer.pad_token_id]));
 }
 
-/** Returns the scores of a text, one a label: a single row, or for token classification one row a word. */
-async function scoreRows(text) {
+/** Returns the logits of a text, one a label: a single row, or for token classification one row a word. */
+async function logitRows(text) {
   if (problem.type !== TOKENS) {
     const { logits } = await model(tokenizer([normalized(text)], { padding: true }));
-    return logits.tolist().map(activate);
+    return logits.tolist();
   }
   const words = wordIds(text);
   if (words.length === 0) return [];
@@ -61,7 +61,7 @@ async function scoreRows(text) {
   const { logits } = await model({ input_ids: tensor(ids), attention_mask: tensor(ids.map(() => 1)) });
   const [rows] = logits.tolist();
   let next = 0;
-  return words.map(({ length }) => activate(rows[(next += length) - length]));
+  return words.map(({ length }) => rows[(next += length) - length]);
 }
 
 /** Returns the scores of logits. hf_brnn/evaluation/activation.py follows the same rule. */
@@ -70,18 +70,30 @@ function activate(logits) {
   return problem.type === MULTI_LABEL ? logits.map((logit) => 1 / (1 + Math.exp(-logit))) : softmax(logits);
 }
 
+/**
+ * Returns the log odds of a label, given the logits of all; the number itself for a regression.
+ * hf_brnn/inference/explain.py follows the same rule.
+ */
+function logOdds(logits, index) {
+  if (problem.type !== SINGLE_LABEL) return logits[index];
+  const others = logits.filter((_, each) => each !== index);
+  const largest = Math.max(...others);
+  return logits[index] - largest - Math.log(others.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+}
+
 const indexOfLargest = (values) => values.indexOf(Math.max(...values));
 
 /**
- * Returns what the rows of a text say. hf_brnn/evaluation/thresholds.py and hf_brnn/inference/score_files.py follow the
+ * Returns what the logits of a text say. hf_brnn/evaluation/thresholds.py and hf_brnn/inference/score_files.py follow the
  * same rules.
  *
  * @returns {{labels: string[], score: number, scores: number[], index: number}}
  *   The label, the labels, or the tags of the words; the probability of the label, of the most probable label, the mean
  *   of those of the tags, or the first number; for whole texts the scores of all labels, and which of them `score` is.
  */
-function choose(rows) {
+function choose(logits) {
   const { type, labels, thresholds } = problem;
+  const rows = logits.map(activate);
   const best = rows.map((scores) => indexOfLargest(scores.map((score, index) => score / thresholds[index])));
   if (type === TOKENS) {
     const total = rows.reduce((sum, scores) => sum + Math.max(...scores), 0);
@@ -96,51 +108,57 @@ function choose(rows) {
   return { labels: [labels[best[0]]], score: scores[best[0]], scores, index: best[0] };
 }
 
+/** Returns the share of the words of a text that the model knows. */
+function knownWords(text) {
+  const isKnown = (token) => ![undefined, tokenizer.unk_token_id].includes(tokenizer.convert_tokens_to_ids(token));
+  return knownWordShare(tokenizer.tokenize(normalized(text)), isKnown);
+}
+
 /**
  * Scores texts one by one: the int8 model rounds by the largest value of a batch, so a score would depend on the other
  * texts, and a batch is not faster here.
  *
  * @param {string[]} texts
- * @returns What `choose` returns, of each text.
+ * @returns What `choose` returns, of each text, with the share of the words that the model knows in `knownWords`.
  */
 async function classify(texts) {
   const answers = [];
   for (const text of texts) {
-    answers.push(choose(await scoreRows(text)));
+    answers.push({ ...choose(await logitRows(text)), knownWords: knownWords(text) });
   }
   return answers;
 }
 
 /**
- * Scores a text, and the effect of each of its words: the score of the text minus that of the text with the
- * unknown token in place of the word. Each variant is scored alone, as in `classify`. For token classification, words have their tag
- * instead.
+ * Scores a text, and the effect of each of its words: the log odds of the label (or the number of a regression) minus
+ * those of the text with an unknown word in place of the word. Each variant is scored alone, as in `classify`. For token
+ * classification, words have their tag instead.
  *
  * @param {string} text
  * @param {number} maxWords Words of a longer text have neither.
- * @returns What `choose` returns, with the share of the words that the model knows in `knownWords`, and in `pieces` the
- *   text cut into words and white space: `{text: string, effect?: number, tag?: string}[]`.
+ * @returns What `classify` returns of the text, and in `pieces` the text cut into words and white space:
+ *   `{text: string, effect?: number, tag?: string}[]`.
  */
 async function explain(text, maxWords) {
-  const answer = choose(await scoreRows(text));
-  const isKnown = (token) => ![undefined, tokenizer.unk_token_id].includes(tokenizer.convert_tokens_to_ids(token));
-  const knownWords = knownWordShare(tokenizer.tokenize(normalized(text)), isKnown);
+  const logits = await logitRows(text);
+  const answer = { ...choose(logits), knownWords: knownWords(text) };
   const parts = splitWords(text);
   let pieces = parts.map((part) => ({ text: part.text }));
   if (parts.filter((part) => part.isWord).length <= maxWords) {
-    pieces = problem.type === TOKENS ? tagWords(text, answer.labels) : await explainWords(parts, answer);
+    pieces = problem.type === TOKENS ? tagWords(text, answer.labels) : await explainWords(parts, logits[0], answer.index);
   }
-  return { ...answer, knownWords, pieces };
+  return { ...answer, pieces };
 }
 
-async function explainWords(parts, { score, index }) {
+async function explainWords(parts, logits, index) {
+  const whole = logOdds(logits, index);
   const pieces = [];
   for (const part of parts) {
     const piece = { text: part.text };
     if (part.isWord) {
       const variant = parts.map((other) => (other === part ? UNKNOWN_WORD : other.text)).join("");
-      const [scores] = await scoreRows(variant);
-      piece.effect = score - scores[index];
+      const [without] = await logitRows(variant);
+      piece.effect = whole - logOdds(without, index);
     }
     pieces.push(piece);
   }

@@ -1,5 +1,7 @@
 /** What all parts of the page need to show something. */
 
+export const NO_KNOWN_WORD = "No known word";
+
 /** @param {number} share From 0 to 1. */
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
@@ -37,6 +39,12 @@ function child(parent, name, text) {
   element.textContent = text;
   parent.append(element);
   return element;
+}
+
+/** Makes a text box as high as its text. */
+export function grow(box) {
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
 }
 
 /** Does what was asked for, or says in `problem` why it can't be done. */

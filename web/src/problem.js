@@ -9,6 +9,10 @@ export const REGRESSION = "regression";
 export const TOKENS = "token_classification";
 const PROBLEM_TYPES = [SINGLE_LABEL, MULTI_LABEL, REGRESSION, TOKENS];
 
+/** The tag of words that are left plain. */
+const OUTSIDE = "O";
+const MAX_NAMES_IN_QUESTION = 6;
+
 /**
  * Reads a config.json.
  *
@@ -40,4 +44,23 @@ function addedColumns(type, labels) {
 /** Returns the fields of a text in these columns. */
 export function addedFields({ labels, score, scores }, { type }) {
   return type === REGRESSION ? scores : [labels.join(type === TOKENS ? " " : "|"), score];
+}
+
+export const isTagged = (tag) => tag !== undefined && tag !== OUTSIDE;
+
+/** The kind of entity of a tag such as B-PER or I-PER. */
+export const kindOf = (tag) => tag.replace(/^[BIESLU]-/, "");
+
+/** Returns the kinds of entities of some tags. */
+export const kindsOf = (tags) => [...new Set(tags.filter(isTagged).map(kindOf))];
+
+/** Returns the question that a model answers. */
+export function question({ type, labels }) {
+  const names = type === TOKENS ? kindsOf(labels) : labels;
+  const isShort = names.length <= MAX_NAMES_IN_QUESTION;
+  const list = (word) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(` ${word} `);
+  if (type === REGRESSION) return isShort ? `What ${list("and")} does a text have?` : `Which ${names.length} numbers fit a text?`;
+  if (type === TOKENS) return isShort ? `Which words are ${list("or")}?` : `Which of ${names.length} tags fits each word?`;
+  if (type === MULTI_LABEL) return isShort ? `Which labels fit: ${list("or")}?` : `Which of ${names.length} labels fit a text?`;
+  return isShort ? `Is a text ${list("or")}?` : `Which of ${names.length} labels fits a text?`;
 }

@@ -1,7 +1,7 @@
 /** How the answers of each kind of problem are shown. */
 
-import { number, percent, plural, row, word } from "./page.js";
-import { MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS } from "./problem.js";
+import { NO_KNOWN_WORD, number, percent, plural, row, word } from "./page.js";
+import { MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, isTagged, kindOf, kindsOf } from "./problem.js";
 import { tagWords } from "./words.js";
 
 /** What each word does is found by scoring the text once a word: seconds for a text much longer than this. */
@@ -10,7 +10,6 @@ const MAX_TAGGED_WORDS = 1000;
 const SPOKEN_EFFECTS = 3;
 const SPOKEN_TAGS = 10;
 const NO_LABEL = "No label";
-const OUTSIDE = "O";
 
 /**
  * @param problem What `readProblem` returns.
@@ -18,33 +17,36 @@ const OUTSIDE = "O";
  *   Of one text: `verdict(answer)`, two texts, of which the first is strong; `bars(answer)`, items of the list below it;
  *   `words(pieces)`, the words of a text of up to `maxWords`, with a `heading` above them and `fillLegend(element,
  *   answer)` below; `spoken(pieces)`, the most important of them.
- *   Of many texts: `headers` and `rows(texts, answers)` of the table, and `summary(answers)`.
+ *   Of many texts: `headers` of the table behind the text, `cells(answers)` of each text and what they are sorted by,
+ *   `keys(answer)`, and `summary(answers)`.
  */
 export const makeView = (problem) => VIEWS[problem.type](problem);
 
 const VIEWS = {
   [SINGLE_LABEL]: ({ labels }) => ({
-    ...effectsInPoints(labels),
+    ...effectsInLogOdds(labels),
     verdict: ({ labels: [label], score }) => [label, percent(score)],
-    bars: ({ scores }) => ranked(labels, scores).map(({ label, score }) => bar(label, score)),
-    headers: ["Text", "Label", "Probability"],
-    rows: (texts, answers) => answers.map(({ labels: [label], score }, row) => [texts[row], label, percent(score)]),
+    bars: ({ scores, index: chosen }) =>
+      ranked(labels, scores).map(({ label, score, index }) => bar(label, score, index === chosen)),
+    headers: ["Label", "Probability"],
+    cells: (answers) => answers.map(({ labels: [label], score }) => [label, percent(score)]),
+    keys: ({ labels: [label], score }) => [label, score],
     summary: labelShares,
   }),
 
   [MULTI_LABEL]: ({ labels, thresholds }) => ({
-    ...effectsInPoints(labels),
+    ...effectsInLogOdds(labels),
     verdict: (answer) => [listLabels(answer), ""],
     bars: ({ scores }) =>
       ranked(labels, scores).map(({ label, score, index }) => {
-        const item = bar(score > thresholds[index] ? `✓ ${label}` : label, score);
-        item.className = score > thresholds[index] ? "chosen" : "other";
+        const isChosen = score > thresholds[index];
+        const item = bar(isChosen ? `✓ ${label}` : label, score, isChosen);
         item.style.setProperty("--threshold", `${100 * thresholds[index]}%`);
         return item;
       }),
-    headers: ["Text", "Labels", "Highest probability"],
-    rows: (texts, answers) =>
-      answers.map((answer, row) => [texts[row], listLabels(answer), percent(answer.score)]),
+    headers: ["Labels", "Highest probability"],
+    cells: (answers) => answers.map((answer) => [listLabels(answer), percent(answer.score)]),
+    keys: (answer) => [listLabels(answer), answer.score],
     summary: labelShares,
   }),
 
@@ -52,17 +54,20 @@ const VIEWS = {
     ...effectsInNumbers(labels),
     verdict: ({ score }) => [number(score), labels[0]],
     bars: ({ scores }) => (labels.length > 1 ? scores.map((score, index) => row(labels[index], number(score))) : []),
-    headers: ["Text", ...labels],
-    rows: (texts, answers) => {
+    headers: labels,
+    cells: (answers) => {
       const largest = labels.map((_, index) => Math.max(...answers.map(({ scores }) => Math.abs(scores[index]))));
-      return answers.map(({ scores }, row) => [texts[row], ...scores.map((score, index) => number(score, largest[index]))]);
+      return answers.map(({ scores }) => scores.map((score, index) => number(score, largest[index])));
     },
-    summary: (answers) => labels.map((label, index) => `${label}: ${meanAndRange(answers, index)}`).join("; "),
+    keys: ({ scores }) => scores,
+    summary: (answers) => {
+      const known = answers.filter(({ knownWords }) => knownWords);
+      return known.length ? labels.map((label, index) => `${label}: ${meanAndRange(known, index)}`).join("; ") : NO_KNOWN_WORD;
+    },
   }),
 
   [TOKENS]: ({ labels }) => {
-    const kinds = [...new Set(labels.filter((tag) => tag !== OUTSIDE).map(kindOf))];
-    const isTagged = (tag) => tag !== undefined && tag !== OUTSIDE;
+    const kinds = kindsOf(labels);
     const colored = (text, note, kind) =>
       word(text, note, "tagged", "--hue", 260 + (360 * kinds.indexOf(kind)) / kinds.length);
     const tagged = (pieces) => pieces.map(({ text, tag }) => (isTagged(tag) ? colored(text, tag, kindOf(tag)) : text));
@@ -78,29 +83,28 @@ const VIEWS = {
           .filter(({ tag }) => isTagged(tag))
           .slice(0, SPOKEN_TAGS)
           .map(({ text, tag }) => `${text} ${tag}`),
-      headers: ["Text", "Mean probability"],
-      rows: (texts, answers) =>
-        answers.map(({ labels: tags, score }, row) => [
-          tags.length > MAX_TAGGED_WORDS ? texts[row] : tagged(tagWords(texts[row], tags)),
-          percent(score),
-        ]),
+      text: (text, { labels: tags }) => (tags.length > MAX_TAGGED_WORDS ? text : tagged(tagWords(text, tags))),
+      headers: ["Mean probability"],
+      cells: (answers) => answers.map(({ score }) => [percent(score)]),
+      keys: ({ score }) => [score],
       summary: (answers) => {
-        const counts = countAll(answers.flatMap(({ labels: tags }) => tags.filter(isTagged).map(kindOf)));
+        const known = answers.filter(({ knownWords }) => knownWords);
+        const counts = countAll(known.flatMap(({ labels: tags }) => tags.filter(isTagged).map(kindOf)));
         return counts.map(([kind, words]) => `${kind}: ${plural(words, "word")}`).join(", ") || "No tagged word";
       },
     };
   },
 };
 
-const effectsInPoints = (labels) => ({
-  ...effects(labels, "the probability of ", "many percentage points"),
-  words: (pieces) => pieces.map((piece) => explainedWord(piece, inPoints, 1)),
-  spoken: (pieces) => strongest(pieces, inPoints),
+const effectsInLogOdds = (labels) => ({
+  ...effects(labels, "the log odds of ", "them", " +0.7 doubles the odds."),
+  words: (pieces) => pieces.map((piece) => explainedWord(piece, inLogOdds, Math.max(1, largestEffect(pieces)))),
+  spoken: (pieces) => strongest(pieces, inLogOdds),
 });
 
 /** Effects in the unit of the target, with two digits of the largest one. */
 const effectsInNumbers = (labels) => ({
-  ...effects(labels, "", "much"),
+  ...effects(labels, "", "it", ""),
   words: (pieces) => {
     const [format, largest] = [inUnit(pieces), largestEffect(pieces)];
     return pieces.map((piece) => explainedWord(piece, format, largest));
@@ -108,19 +112,20 @@ const effectsInNumbers = (labels) => ({
   spoken: (pieces) => strongest(pieces, inUnit(pieces)),
 });
 
-const effects = (labels, quantity, unit) => ({
+const effects = (labels, quantity, pronoun, unit) => ({
   maxWords: MAX_EXPLAINED_WORDS,
   heading: "Effect of each word",
   fillLegend: (element, { index }) => {
     element.querySelector(".quantity").textContent = quantity;
     element.querySelector("strong").textContent = labels[index];
+    element.querySelector(".pronoun").textContent = pronoun;
     element.querySelector(".unit").textContent = unit;
   },
 });
 
 const largestEffect = (pieces) => Math.max(1e-6, ...pieces.map(({ effect = 0 }) => Math.abs(effect)));
 
-const inPoints = (effect) => signed(effect, (100 * Math.abs(effect)).toFixed(0));
+const inLogOdds = (effect) => signed(effect, Math.abs(effect).toFixed(1));
 
 function inUnit(pieces) {
   const largest = largestEffect(pieces);
@@ -146,17 +151,15 @@ function explainedWord({ text, effect }, format, largest) {
   return word(text, note, note && (effect > 0 ? "raises" : "lowers"), "--strength", `${strength}%`);
 }
 
-/** The kind of entity of a tag such as B-PER or I-PER. */
-const kindOf = (tag) => tag.replace(/^[BIESLU]-/, "");
-
 /** The labels of a text, the most probable one first. */
 function ranked(labels, scores) {
   return labels.map((label, index) => ({ label, index, score: scores[index] })).sort((a, b) => b.score - a.score);
 }
 
 /** A label, its probability, and a line of that length between them. */
-function bar(label, score) {
+function bar(label, score, isChosen) {
   const item = row(label, percent(score));
+  item.className = isChosen ? "chosen" : "other";
   const line = document.createElement("span");
   line.className = "line";
   line.style.setProperty("--share", `${100 * score}%`);
@@ -168,7 +171,10 @@ const listLabels = ({ labels }) => labels.join(", ") || NO_LABEL;
 
 /** How many of the texts have each label, the most frequent one first. */
 function labelShares(answers) {
-  const names = answers.flatMap(({ labels }) => (labels.length ? labels : [NO_LABEL]));
+  const names = answers.flatMap(({ labels, knownWords }) => {
+    if (!knownWords) return [NO_KNOWN_WORD];
+    return labels.length ? labels : [NO_LABEL];
+  });
   return countAll(names)
     .map(([label, texts]) => `${label}: ${texts.toLocaleString("en")} (${percent(texts / answers.length)})`)
     .join(", ");
