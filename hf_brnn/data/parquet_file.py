@@ -39,7 +39,9 @@ def read_parquet(
             if start - 1 != file.metadata.num_rows:
                 raise ValueError(f"{path}: {start - 1} rows instead of {file.metadata.num_rows}: the file is broken.")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
+        raise ValueError(
+            f"{path}: not a readable parquet file ({error}). Copy the file again, or give it the suffix of its content."
+        ) from error
 
 
 def _read_record_batches(file: pq.ParquetFile, batch_size: int) -> Iterator[pa.RecordBatch]:

@@ -132,7 +132,8 @@ def without_nan(value: Any) -> Any:
 def table_writer(path: Path) -> Iterator[TableWriter]:
     """Writes tables to a csv, tsv, json or jsonl (one object per line) or parquet file.
 
-    Writes a unique temporary file, then renames it. After an exception there is no file, and an older one stays.
+    Writes a unique temporary file, then renames it. After an exception there is no file, and an older one stays. A
+    symbolic link stays, and what it points to is replaced.
 
     Raises:
         IsADirectoryError: The path is a directory.
@@ -141,8 +142,9 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a folder has this name; choose another for the file.")
     suffix = path.suffix.lower()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
     writer: _FileWriter
     try:
         if suffix == ".parquet":
@@ -157,6 +159,6 @@ def table_writer(path: Path) -> Iterator[TableWriter]:
             yield TableWriter(path, writer)
         finally:
             writer.close()
-        part.replace(path)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
