@@ -62,7 +62,7 @@ class CommandParser(argparse.ArgumentParser):
             hint = "See --help."
             if "--data_files" in known and Path(argument).exists() and not (Path(argument) / "config.json").exists():
                 hint = f"To read rows from it, give --data_files {argument}"
-            elif "--repo_id" in known:
+            elif "--repo_id" in known and not Path(argument).exists():
                 hint = f"To name the repository, give --repo_id {argument}"
             return f"unexpected argument {argument!r}. {hint}"
         name = "--" + name.lstrip("-").replace("-", "_")

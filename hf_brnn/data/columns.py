@@ -41,12 +41,18 @@ def find_columns(
         is_tokens: Whether the columns hold words and their tags.
 
     Raises:
-        ValueError: A column is missing, or several could be meant. The message names all that is missing.
+        ValueError: A column is missing, several could be meant, or one would hold both. The message names all that is
+            missing.
     """
     text_names, label_names = (WORD_COLUMNS, TAG_COLUMNS) if is_tokens else (TEXT_COLUMNS, LABEL_COLUMNS)
     text, text_problem = _find(names, text_column, text_names, "texts", "--text_column")
     label, label_problem = _find(names, label_column, label_names, "labels", "--label_column")
     _check(source, names, (text_problem, label_problem))
+    if text == text_column == label:
+        raise ValueError(
+            f"{source}: column {text!r} can't hold both the texts and the labels. Name another --text_column or "
+            "--label_column."
+        )
     guessed = {"texts": text if text_column is None else "", "labels": label if label_column is None else ""}
     _announce(source, *guessed.values())
     return text, label

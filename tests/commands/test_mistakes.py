@@ -77,6 +77,7 @@ def run(models, tmp_path, monkeypatch, capsys):
         ("train good.csv --label_column labl", "Did you mean --label_column label?"),
         ("train good.csv --label_names 5 6", "label '1' is not one of 5, 6"),
         ("train good.csv --label_names A A", "label_names is ['A', 'A'], but must be"),
+        ("train good.csv --text_column label", "column 'label' can't hold both the texts and the labels"),
         ("train good.csv --lr 1", "Did you mean --learning_rate?"),
         ("train good.csv --batch_size 1", "Did you mean --per_device_train_batch_size?"),
         ("train good.csv -epochs 3", "Did you mean --num_train_epochs?"),

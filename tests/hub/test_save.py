@@ -109,3 +109,15 @@ def test_fp16_weights_load_as_float32_and_give_the_same_scores(tmp_path):
     ids = torch.randint(2, 10, (3, 5))
     with torch.no_grad():
         assert torch.equal(loaded(ids).logits, model(ids).logits)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_as_output_directory_stays(tmp_path, exists):
+    target, link = tmp_path / "elsewhere", tmp_path / "link"
+    if exists:
+        target.mkdir()
+    link.symlink_to(target)
+    with replace_directory(link) as part:
+        (part / "config.json").write_text("{}")
+    assert link.is_symlink()
+    assert [path.name for path in target.iterdir()] == ["config.json"]
