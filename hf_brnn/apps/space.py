@@ -54,7 +54,7 @@ def write_space(directory: Path, target: Path) -> None:
         FileNotFoundError: The model directory has no card.
         ValueError: The files of the model don't belong together.
     """
-    if target.exists():
+    if target.exists() or target.is_symlink():
         raise FileExistsError(f"{target} exists already. Remove it, or name another directory.")
     check_no_other_files(directory)
     check_files(directory, MODEL_CARD)

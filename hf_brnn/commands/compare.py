@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from ..data.labels import label_key
 from ..data.problem_type import SINGLE_LABEL
-from .parser import CommandParser, run_command
+from .parser import CommandParser, path_argument, run_command
 from .rows import (
     add_row_options,
+    check_is_model,
     check_labels,
     check_output_dir,
+    check_row_options,
     check_rows,
     describe_source,
     has_rows,
@@ -22,6 +25,7 @@ from .rows import (
 if TYPE_CHECKING:
     import numpy as np
 
+RESULTS = ("comparison.json", "disagreements.csv")
 EXAMPLES = """\
 examples:
   hf-brnn compare runs/old runs/new --data_files test.csv
@@ -46,7 +50,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("model_a", nargs="?", metavar="A", help="Model directory, or model id on the Hub.")
     parser.add_argument("model_b", nargs="?", metavar="B", help="The model to compare with it.")
     add_row_options(parser)
-    parser.add_argument("--output_dir", type=Path, metavar="DIR", help="Where to write. [runs/<A>.vs.<B>]")
+    parser.add_argument("--output_dir", type=path_argument, metavar="DIR", help="Where to write. [runs/<A>.vs.<B>]")
     parser.add_argument("--n_resamples", type=int, default=9_999, metavar="N", help="Bootstrap resamples. [9999]")
     parser.add_argument("--seed", type=int, default=42, metavar="N", help="Seed of the resamples. [42]")
     parser.add_argument("--batch_size", type=int, default=256, metavar="N", help="Texts per batch. [256]")
@@ -63,9 +67,14 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
         ValueError: A file, a model or an argument is not what it should be.
     """
     if args.model_a is None or args.model_b is None:
+        if args.data_files is not None:
+            check_row_options(args, parser)
         parser.error("name two models: model directories such as runs/quickstart, or model ids on the Hub.")
+    for model in (args.model_a, args.model_b):
+        check_is_model(model, parser)
     if not has_rows(args):
         parser.error("name the rows: --data_files FILE or --dataset_name NAME.")
+    check_row_options(args, parser)
     for name in ("batch_size", "n_resamples"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} is {getattr(args, name)}, expected 1 or more.")
@@ -79,14 +88,15 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
         if problem_type != SINGLE_LABEL:
             raise ValueError(f"{model}: the problem type is {problem_type}, but compare is for {SINGLE_LABEL}.")
     data_args = check_rows(args, SINGLE_LABEL)
-    if sorted(names_a) != sorted(names_b):
+    keys_a, keys_b = list(map(label_key, names_a)), list(map(label_key, names_b))
+    if sorted(keys_a) != sorted(keys_b):
         raise ValueError(
             f"{args.model_a} has the labels {', '.join(names_a)}, and {args.model_b} has {', '.join(names_b)}. "
             "Compare models with the same labels."
         )
     check_labels(data_args, names_a)
     output_dir = args.output_dir or Path("runs") / f"{model_name(args.model_a)}.vs.{model_name(args.model_b)}"
-    check_output_dir(output_dir)
+    check_output_dir(output_dir, args, RESULTS)
 
     import numpy as np
 
@@ -102,11 +112,11 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
         classifier = TorchClassifier(model, args.batch_size, revision)
         probabilities = classifier(rows.texts)
         chosen = classifier.choose(probabilities)
-        ids = np.array([names_a.index(name) for name in classifier.label_names])  # A's
+        ids = np.array([keys_a.index(label_key(name)) for name in classifier.label_names])  # A's
         predictions.append((ids[chosen], probabilities[np.arange(len(chosen)), chosen]))
     a, b = predictions
     comparison = Comparison.from_predictions(labels, a[0], b[0], names_a, args.n_resamples, args.seed)
-    output_dir.mkdir(parents=True, exist_ok=True)
+    output_dir.resolve().mkdir(parents=True, exist_ok=True)  # it may be a link to what does not exist yet
     facts = {
         "model_a": args.model_a,
         "model_b": args.model_b,

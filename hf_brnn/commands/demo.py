@@ -3,11 +3,11 @@
 import argparse
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Optional
 
 from ..about import PRETRAINED_FOLDER
-from .parser import CommandParser, run_command
+from .output import check_output_path
+from .parser import CommandParser, path_argument, run_command
 
 EXAMPLES = """\
 examples:
@@ -19,16 +19,22 @@ examples:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Runs the command."""
+    run_command(build_parser(), demo, argv)
+
+
+def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn demo",
         description="Serves a web page that classifies texts, or writes it as a Gradio Space.",
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "model", nargs="?", type=Path, default=PRETRAINED_FOLDER, metavar="MODEL", help="Model directory."
+        "model", nargs="?", type=path_argument, default=PRETRAINED_FOLDER, metavar="MODEL", help="Model directory."
     )
-    parser.add_argument("--space", type=Path, metavar="DIR", help="Write a Space to this new directory; serve nothing.")
-    run_command(parser, demo, argv)
+    parser.add_argument(
+        "--space", type=path_argument, metavar="DIR", help="Write a Space to this new directory; serve nothing."
+    )
+    return parser
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -45,6 +51,7 @@ def demo(args: argparse.Namespace) -> None:
     if find_spec("gradio") is None:
         raise ValueError("the demo needs gradio, which is not installed. Run pip install 'hf-brnn[demo]'")
     if args.space is not None:
+        check_output_path(args.space)
         from ..apps.space import write_space
 
         write_space(directory, args.space)

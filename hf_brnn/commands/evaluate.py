@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..data.labels import label_key
 from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
-from .parser import CommandParser, run_command
+from .parser import CommandParser, path_argument, run_command
 from .rows import (
     add_row_options,
+    check_is_model,
     check_labels,
     check_output_dir,
+    check_row_options,
     check_rows,
     describe_source,
     has_rows,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from ..inference.classifier import TorchClassifier
     from ..inference.score_files import Scores
 
+RESULTS = ("metrics.json", "predictions.csv", "checklist.json")
 EXAMPLES = """\
 examples:
   hf-brnn evaluate runs/reviews --data_files test.csv
@@ -51,7 +55,9 @@ def build_parser() -> CommandParser:
     parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
     add_row_options(parser)
     parser.add_argument("--checklist", action="store_true", help="Run the checklist; needs a model with two labels.")
-    parser.add_argument("--output_dir", type=Path, metavar="DIR", help="Where to write. [runs/<model>.evaluation]")
+    parser.add_argument(
+        "--output_dir", type=path_argument, metavar="DIR", help="Where to write. [runs/<model>.evaluation]"
+    )
     parser.add_argument("--batch_size", type=int, default=256, metavar="N", help="Texts per batch. [256]")
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--behaviour", dest="checklist", action="store_true", help=argparse.SUPPRESS)
@@ -68,9 +74,13 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     """
     args.model = args.model or args.old_model
     if args.model is None:
+        if args.data_files is not None:
+            check_row_options(args, parser)
         parser.error("name the model: a model directory such as runs/quickstart, or a model id on the Hub.")
+    check_is_model(args.model, parser)
     if not has_rows(args) and not args.checklist:
         parser.error("name the rows: --data_files FILE or --dataset_name NAME; or ask for --checklist.")
+    check_row_options(args, parser)
     if args.batch_size < 1:
         parser.error(f"--batch_size is {args.batch_size}, expected 1 or more.")
     label_names, problem_type = read_labels(args.model, args.revision)
@@ -79,12 +89,12 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     if data_args is not None:
         check_labels(data_args, label_names)
     output_dir = args.output_dir or Path("runs") / f"{model_name(args.model)}.evaluation"
-    check_output_dir(output_dir)
+    check_output_dir(output_dir, args, RESULTS)
 
     from ..inference.classifier import TorchClassifier
 
     classifier = TorchClassifier(args.model, args.batch_size, args.revision)
-    output_dir.mkdir(parents=True, exist_ok=True)
+    output_dir.resolve().mkdir(parents=True, exist_ok=True)  # it may be a link to what does not exist yet
     if data_args is not None:
         evaluate_rows(classifier, args, data_args, output_dir)
     if args.checklist:
@@ -101,7 +111,7 @@ def check_label_names(args: argparse.Namespace, label_names: list[str], problem_
             f"{args.model} has {len(label_names)} labels and the problem type {problem_type}, but the checklist is for "
             "a label of two, negative and positive. Leave out --checklist."
         )
-    if args.label_names is not None and args.label_names != label_names:
+    if args.label_names is not None and list(map(label_key, args.label_names)) != list(map(label_key, label_names)):
         raise ValueError(f"The label names are those of the model, {', '.join(label_names)}. Leave out --label_names.")
 
 

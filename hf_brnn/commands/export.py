@@ -3,10 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Optional
 
-from .parser import CommandParser, run_command
+from .parser import CommandParser, path_argument, run_command
 
 EXAMPLES = """\
 examples:
@@ -17,13 +16,17 @@ examples:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Runs the command."""
+    run_command(build_parser(), export, argv)
+
+
+def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn export",
         description="Writes onnx/model.onnx (float32) and onnx/model_quantized.onnx (int8) into a model directory.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="Model directory.")
-    run_command(parser, export, argv)
+    parser.add_argument("model", metavar="MODEL", type=path_argument, help="Model directory.")
+    return parser
 
 
 def export(args: argparse.Namespace) -> None:

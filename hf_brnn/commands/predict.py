@@ -6,12 +6,14 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from glob import has_magic
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Optional
 
+from .output import check_output_path
 from .parser import CommandParser, run_command
-from .rows import add_format_options
+from .rows import FORMAT_OPTIONS, add_format_options
 
 if TYPE_CHECKING:
     from ..data.file_format import FileFormat
@@ -30,6 +32,9 @@ examples:
 NO_KNOWN_WORD = "no known word"
 # The name of stdin and stdout.
 STDIO = "-"
+# Options that only files need.
+FILE_OPTIONS = (*FORMAT_OPTIONS, "text_column", "skip_bad_rows")
+INPUTS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".arrow", ".feather", ".xlsx")
 WRITABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 logger = logging.getLogger("hf-brnn")
@@ -103,6 +108,8 @@ def predict(args: argparse.Namespace, parser: CommandParser) -> None:
     from ..hub.find import find_config
 
     find_config(args.model, args.revision)
+    if args.engine == "ray" and not Path(args.model).is_dir():
+        raise ValueError(f"{args.model} is on the Hub, but --engine ray needs a model directory. Download it first.")
     if args.engine == "ray":
         predict_with_ray(args)
     elif args.texts:
@@ -115,15 +122,23 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
     """Ends the command if its arguments contradict each other."""
     if args.model is None:
         parser.error("name the model: a model directory such as runs/quickstart, or a model id on the Hub.")
-    files = [text for text in args.texts if len(text) < 1000 and Path(text).is_file()]
-    if files:
-        suffix = Path(files[0]).suffix if Path(files[0]).suffix in WRITABLE else ".csv"
+    if Path(args.model).is_file():
         parser.error(
-            f"{files[0]!r} is a file, but a text was expected. To classify the rows of the file, use --input "
-            f"{files[0]} --output scored{suffix}"
+            f"{args.model!r} is a file, but a model was expected. To classify the rows of the file: hf-brnn predict "
+            f"MODEL --input {args.model} --output scored.csv"
         )
     if args.texts == [STDIO]:
         parser.error("to classify the rows of a csv on stdin, use --input - --output -")
+    if files := [text for text in args.texts if _is_file_name(text)]:
+        file = Path(files[0])
+        kind = "is a file" if file.is_file() else "is a directory" if file.is_dir() else "looks like a file"
+        advice = f"--input {file} --output scored{file.suffix if file.suffix in WRITABLE else '.csv'}"
+        if file.is_dir():
+            advice = "--input with one of its files"
+        parser.error(f"{files[0]!r} {kind}, but a text was expected. To classify the rows of a file, use {advice}")
+    for_files = [name for name in FILE_OPTIONS if getattr(args, name)]
+    if args.texts and for_files:
+        parser.error(f"--{for_files[0]} is for --input FILE, but texts are given. Leave it out.")
     if bool(args.texts) == bool(args.input):
         parser.error("give either texts or --input FILE, not both." if args.texts else "give texts, or --input FILE.")
     if bool(args.input) != bool(args.output):
@@ -138,6 +153,9 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
         parser.error("--engine ray reads directories of parquet files: give --input and --output instead of texts.")
     if args.engine == "ray" and STDIO in (args.input, args.output):
         parser.error("--engine ray reads and writes directories, not stdin and stdout. Leave out --engine.")
+    for name in FORMAT_OPTIONS if args.engine == "ray" else ():
+        if getattr(args, name) is not None:
+            parser.error(f"--{name} is for text files, but --engine ray reads parquet files. Leave it out.")
     for name in ("batch_size", "workers"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -146,15 +164,34 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
         parser.error(f"--min_score is {args.min_score}, expected a probability between 0 and 1.")
 
 
+def _is_file_name(text: str) -> bool:
+    """Returns whether a text is a path, or has the suffix of a file of rows."""
+    if len(text) > 1000 or not text.strip():
+        return False
+    path = Path(text)
+    is_one_word = len(text.split()) == 1
+    return path.is_file() or ("/" in text and path.is_dir()) or (is_one_word and path.suffix in INPUTS)
+
+
 def check_input(args: argparse.Namespace) -> None:
     """Raises:
     OSError: The input does not exist, or is a directory where a file is expected or the reverse.
-    ValueError: The suffix of the output is unknown.
+    ValueError: The suffix of the output is unknown, or it can't be written.
     """
     from ..data.arrow_file import is_saved_dataset
+    from ..data.files import check_is_local, explain_missing
 
     file_format(args).check()
-    if args.input is None or "://" in args.input:
+    if args.input is None:
+        return
+    if args.engine == "local":
+        check_is_local(args.input)
+    if "://" not in args.output:
+        if args.output != STDIO:
+            check_output_path(Path(args.output))
+    elif args.engine == "local":
+        raise ValueError(f"--output {args.output} is a URL, but must be a local file. Name one.")
+    if "://" in args.input:
         return
     if args.engine == "local" and args.output != STDIO and Path(args.output).suffix.lower() not in WRITABLE:
         raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
@@ -162,11 +199,17 @@ def check_input(args: argparse.Namespace) -> None:
         return
     path = Path(args.input)
     if not path.exists():
-        raise FileNotFoundError(f"--input {path}: no such file or directory. Check the path.")
+        if has_magic(args.input):
+            raise FileNotFoundError(f"--input {path}: a pattern, but --input takes one file. Predict file by file.")
+        raise FileNotFoundError(f"--input {explain_missing(path)}")
     if args.engine == "ray" and not path.is_dir():
         raise NotADirectoryError(f"--input {path} is a file, but --engine ray reads a directory. Leave out --engine.")
     if args.engine == "local" and path.is_dir() and not is_saved_dataset(path):
         raise IsADirectoryError(f"--input {path} is a directory. Name a file, or use --engine ray for parquet files.")
+    if args.engine == "ray" and Path(args.output).is_file():
+        raise NotADirectoryError(f"--output {args.output} is a file, but --engine ray writes a directory. Name one.")
+    if args.engine == "local" and Path(args.output).resolve() == path.resolve():
+        raise ValueError(f"--output {args.output} is also the input, which would be replaced. Name another file.")
 
 
 def predict_texts(args: argparse.Namespace) -> None:

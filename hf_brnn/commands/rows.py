@@ -2,14 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from .output import check_output_path
 from .parser import CommandParser
 
 if TYPE_CHECKING:
     from ..data.arguments import DataArguments
 
+FORMAT_OPTIONS = ("encoding", "delimiter", "quoting")
+HUB_OPTIONS = ("dataset_revision", "dataset_split")
 ROW_OPTIONS = (
     "data_files",
     "encoding",
@@ -56,6 +60,42 @@ def has_rows(args: argparse.Namespace) -> bool:
     return args.data_files is not None or args.dataset_name is not None
 
 
+def check_is_model(model: str, parser: CommandParser) -> None:
+    """Ends the command if a file was given where a model is expected."""
+    if Path(model).is_file():
+        parser.error(
+            f"{model!r} is a file, but a model was expected. Name models first, then the rows: --data_files {model}"
+        )
+
+
+def check_row_options(args: argparse.Namespace, parser: CommandParser) -> None:
+    """Ends the command if an option of the rows would be ignored."""
+    from ..data.arguments import SAMPLE_FILES
+
+    def refuse(names: Sequence[str], reason: str) -> None:
+        for name in names:
+            if getattr(args, name) is not None:
+                parser.error(f"--{name} is {reason}. Leave it out.")
+
+    if not has_rows(args):
+        refuse(ROW_OPTIONS, "for rows, but none are named")
+    if args.data_files is not None:
+        refuse(("dataset_name", *HUB_OPTIONS), "for a data set on the Hub, but --data_files names files")
+        if models := [file for file in args.data_files if (Path(file) / "config.json").is_file()]:
+            parser.error(
+                f"{models[0]} is a model directory, but --data_files names files of rows. Name models first, then "
+                "--data_files FILE."
+            )
+    elif args.dataset_name is not None:
+        name = args.dataset_name
+        if name in SAMPLE_FILES:
+            refuse(HUB_OPTIONS, f"for a data set on the Hub, but {name} is an embedded one")
+        else:
+            refuse(FORMAT_OPTIONS, "for files, but --dataset_name names a data set on the Hub")
+    if args.max_rows is None:
+        refuse(("split_seed",), "the seed of --max_rows, which is not given")
+
+
 def check_rows(args: argparse.Namespace, problem_type: str) -> "DataArguments":
     """Returns the arguments of the rows, for a model of this kind of problem.
 
@@ -64,13 +104,14 @@ def check_rows(args: argparse.Namespace, problem_type: str) -> "DataArguments":
         ValueError: A value is out of range.
     """
     from ..data.arguments import DataArguments
+    from ..data.files import explain_missing
     from ..data.rows import source_files
 
     values = {name: getattr(args, name) for name in ROW_OPTIONS if getattr(args, name) is not None}
     data_args = DataArguments(problem_type=problem_type, **values)
     for file in source_files(data_args) or []:
         if not Path(file).exists():
-            raise FileNotFoundError(f"{file}: no such file. Check the path.")
+            raise FileNotFoundError(explain_missing(Path(file)))
     return data_args
 
 
@@ -85,9 +126,7 @@ def check_labels(data_args: "DataArguments", label_names: list[str]) -> None:
 
     columns = 1 if data_args.label_columns is None else len(data_args.label_columns)
     if data_args.problem_type == REGRESSION and columns != len(label_names):
-        raise ValueError(
-            f"The model predicts {', '.join(label_names)}: name their {len(label_names)} columns with --label_columns."
-        )
+        raise ValueError(f"The model predicts {', '.join(label_names)}: name a column for each with --label_columns.")
     data_args.label_names = label_names
     if set(data_args.label_columns or []) == set(label_names):
         data_args.label_columns = label_names
@@ -108,10 +147,17 @@ def read_labels(model: str, revision: Optional[str] = None) -> tuple[list[str], 
     return read_label_names(config), read_problem_type(config)
 
 
-def check_output_dir(directory: Path) -> None:
+def check_output_dir(directory: Path, args: argparse.Namespace, results: Sequence[str]) -> None:
     """Raises:
-    ValueError: The directory holds a model, which results must not mix with.
+    ValueError: The directory is a file or can't be written, it holds a model, which results must not mix with, or one
+        of the `results` would replace a file that is read.
     """
+    check_output_path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory} is a file, expected a directory. Choose another --output_dir.")
+    for file in args.data_files or ():
+        if Path(file).name in results and Path(file).resolve().parent == directory.resolve():
+            raise ValueError(f"The results would replace {file}, which is read. Choose another --output_dir.")
     if saved := [name for name in ("config.json", "model.safetensors") if (directory / name).exists()]:
         raise ValueError(f"{directory} holds the {saved[0]} of a model. Choose another --output_dir for the results.")
 

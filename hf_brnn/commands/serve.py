@@ -19,6 +19,10 @@ NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Runs the command."""
+    run_command(build_parser(), run, argv)
+
+
+def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn serve",
         description="Answers HTTP requests with labels and scores, in the protocol of the Hub's inference API.",
@@ -30,7 +34,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all (%(default)s).")
     parser.add_argument("--port", type=int, default=8000, help="Port to listen on (%(default)s).")
-    run_command(parser, run, argv)
+    return parser
 
 
 def run(args: argparse.Namespace) -> None:
@@ -44,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
 
     if not 0 <= args.port < 2**16:
         raise ValueError(f"--port is {args.port}, but must be between 0 and 65535.")
+    if not args.host.strip():
+        raise ValueError("--host is empty. Name an address, such as 127.0.0.1, or 0.0.0.0 for all.")
     find_config(args.model, args.revision)
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ValueError(

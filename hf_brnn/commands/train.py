@@ -12,7 +12,7 @@ from ..data.arguments import DataArguments
 from ..data.rows import check_source
 from ..hub.layout import check_output_dir
 from ..training.base_model import with_model_values
-from ..training.checkpoints import check_no_checkpoints
+from ..training.checkpoints import CHECKPOINTS_SUFFIX, check_no_checkpoints
 from ..training.options import (
     DEFAULT_RECIPE,
     FINETUNE_RECIPE,
@@ -25,6 +25,7 @@ from ..training.options import (
     read_recipe,
     recipe_path,
 )
+from .output import check_output_path
 from .parser import CommandParser, errors_in_one_line
 
 # What people use. The other options are shown by --help_all.
@@ -58,6 +59,7 @@ COMMON = (
     "resume_from_checkpoint",
     "push_to_hub",
 )
+HUB_OPTIONS = ("dataset_name", "dataset_revision", "dataset_split")
 EXAMPLES = """\
 examples:
   hf-brnn train reviews.csv                            the columns are found; saves runs/reviews
@@ -102,6 +104,12 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
     if files:
         given["data_files"] = [*files, *given.get("data_files", [])]
     if "data_files" in given:
+        for name in HUB_OPTIONS:
+            if name in given:
+                raise ValueError(
+                    f"{name} is {given[name]!r}, which is for a data set on the Hub, but files are named too. Leave "
+                    "out one of them."
+                )
         recipe.pop("dataset_name", None)
     resume = given.get("resume_from_checkpoint")
     if resume is not None:
@@ -109,8 +117,15 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
         given["resume_from_checkpoint"] = LAST_CHECKPOINT if is_true else None if is_false else resume
     name = Path(files[0]).stem if files else Path(known.config).stem
     values = {"output_dir": f"runs/{name}", **recipe, **given}
+    if not str(values["output_dir"]).strip():
+        raise ValueError("output_dir is empty, but must be a directory. Name one.")
     check_values(values)
     return values
+
+
+def build_parser() -> CommandParser:
+    """Returns the parser of all options, with the values of the default recipe."""
+    return _build_parser(read_recipe(recipe_path(DEFAULT_RECIPE)), DEFAULT_RECIPE, True)
 
 
 def _config_parser() -> CommandParser:
@@ -188,9 +203,10 @@ def check_before_training(values: dict[str, Any]) -> None:
     check_values(values | {"problem_type": data_args.problem_type})
     check_source(data_args)
     folder = Path(values["output_dir"])
+    check_output_path(folder)
     check_output_dir(folder)
     if values.get("resume_from_checkpoint") is None:
-        check_no_checkpoints(Path(f"{folder}.checkpoints"))
+        check_no_checkpoints(Path(f"{folder}{CHECKPOINTS_SUFFIX}"))
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

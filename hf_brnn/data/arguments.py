@@ -1,5 +1,6 @@
 """Where the rows of a training come from, how they are split and how they are tokenized."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -9,6 +10,7 @@ from .file_format import QUOTINGS, FileFormat
 from .labels import LABEL_NAMES, is_sentiment, label_key
 from .problem_type import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
 from .targets import LABEL_SEPARATOR
+from .text import did_you_mean
 
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
@@ -149,14 +151,17 @@ class DataArguments:
     def __post_init__(self) -> None:
         self._set_problem_type()
         self.file_format.check()
+        self._check_dataset_name()
         for name in ("validation_size", "test_size"):
             value = getattr(self, name)
-            if value < 0 or (value > 1 and value != int(value)) or value == 1:
+            if not math.isfinite(value) or value < 0 or (value > 1 and value != int(value)) or value == 1:
                 raise ValueError(f"{name} is {value}, but must be a share in [0, 1) or a whole number of rows.")
         for name in ("max_rows", "vocab_size", "min_frequency", "max_length", "shuffle_buffer_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}, but must be at least 1.")
+        if self.split_seed not in range(2**32):
+            raise ValueError(f"split_seed is {self.split_seed}, but must be between 0 and {2**32 - 1}.")
         if not 0 <= self.emoticon_prob <= 1:
             raise ValueError(f"emoticon_prob is {self.emoticon_prob}, but must be a probability in [0, 1].")
         if self.streaming and self.max_rows is not None:
@@ -180,6 +185,15 @@ class DataArguments:
     def file_format(self) -> FileFormat:
         """How text files are written."""
         return FileFormat(self.encoding, self.delimiter, self.quoting)
+
+    def _check_dataset_name(self) -> None:
+        name = self.dataset_name
+        if self.data_files is not None or name in SAMPLE_FILES:
+            return
+        if Path(name).is_file():
+            raise ValueError(f"dataset_name is {name!r}, which is a file: give --data_files {name} instead.")
+        if "/" not in name and (hint := did_you_mean(name, SAMPLE_FILES)):
+            raise ValueError(f"dataset_name is {name!r}, but there is no such embedded data set.{hint}")
 
     def _set_problem_type(self) -> None:
         """Sets the kind of problem where it is not given, and checks the options that belong to one kind."""
@@ -219,7 +233,8 @@ class DataArguments:
                 raise ValueError(f"label_columns is {names}, but must be different names.")
             return
         if len(names) < 2 or len(set(map(label_key, names))) < len(names) or "" in map(label_key, names):
-            raise ValueError(f"label_names is {names}, but must be two or more different names.")
+            option = "label_columns" if names == self.label_columns else "label_names"
+            raise ValueError(f"{option} is {names}, but must be two or more different names.")
         if self.emoticon_prob and not is_sentiment(names):
             raise ValueError(
                 f"emoticon_prob is for the labels {', '.join(LABEL_NAMES)}, but label_names is {names}: "

@@ -45,7 +45,9 @@ def read_arrow(path: Path, batch_size: int) -> Iterator[Batch]:
                             start += len(record_batch)
                             yield Batch(pa.Table.from_batches([record_batch]), "row", numbers, repeated)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: not a readable Arrow file ({error}). Write it again.") from error
+        raise ValueError(
+            f"{path}: not a readable Arrow file ({error}). Copy the file again, or give it the suffix of its content."
+        ) from error
 
 
 def _open(source: pa.NativeFile) -> Iterable[pa.RecordBatch]:

@@ -3,9 +3,11 @@
 import json
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from .text import list_names
+from .open_file import split_suffix
+from .text import closest, list_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,12 +41,18 @@ def find_columns(
         is_tokens: Whether the columns hold words and their tags.
 
     Raises:
-        ValueError: A column is missing, or several could be meant. The message names all that is missing.
+        ValueError: A column is missing, several could be meant, or one would hold both. The message names all that is
+            missing.
     """
     text_names, label_names = (WORD_COLUMNS, TAG_COLUMNS) if is_tokens else (TEXT_COLUMNS, LABEL_COLUMNS)
     text, text_problem = _find(names, text_column, text_names, "texts", "--text_column")
     label, label_problem = _find(names, label_column, label_names, "labels", "--label_column")
     _check(source, names, (text_problem, label_problem))
+    if text == text_column == label:
+        raise ValueError(
+            f"{source}: column {text!r} can't hold both the texts and the labels. Name another --text_column or "
+            "--label_column."
+        )
     guessed = {"texts": text if text_column is None else "", "labels": label if label_column is None else ""}
     _announce(source, *guessed.values())
     return text, label
@@ -69,26 +77,45 @@ def _find(
 ) -> tuple[str, Optional[tuple[str, str]]]:
     """Returns a column, or what is wrong and the option that helps."""
     if wanted is not None:
-        return wanted, None if wanted in names else (f"no column {wanted!r}", option)
+        suggestion = closest(wanted, names, cutoff=0.7) or "NAME"
+        return wanted, None if wanted in names else (f"no column {wanted!r}", f"{option} {suggestion}")
     for fitting in ([name for name in names if name.casefold() == known[0]], names):
         found = [name for name in fitting if name.casefold() in known]
         if len(found) == 1:
             return found[0], None
         if found:
-            return "", (f"several columns may hold the {what} ({list_names(found)})", option)
-    return "", (f"no column of {what}", option)
+            return "", (f"several columns may hold the {what} ({list_names(found)})", f"{option} NAME")
+    return "", (f"no column of {what}", f"{option} NAME")
 
 
 def _check(source: str, names: Sequence[str], problems: Sequence[Optional[tuple[str, str]]]) -> None:
     found = [problem for problem in problems if problem]
     if found:
-        hint = " If the one column is several, name what separates them: --delimiter ';'." if len(names) == 1 else ""
-        if any(_looks_like_a_field(name) for name in names):
-            hint = " Line 1 looks like a row: write a header line above it, such as text,label."
-        options = " ".join(f"{option} NAME" for _, option in found)
+        options = " ".join(option for _, option in found)
+        advice = f"Add {options}." if "NAME" in options else f"Did you mean {options}?"
         raise ValueError(
-            f"{source}: {' and '.join(problem for problem, _ in found)} among {list_names(names)}. Add {options}.{hint}"
+            f"{source}: {' and '.join(problem for problem, _ in found)} among {list_names(names)}. {advice}"
+            f"{_hint(source, names)}"
         )
+
+
+def _hint(source: str, names: Sequence[str]) -> str:
+    """Returns what else may be wrong with a file whose columns are not found."""
+    suffix, _ = split_suffix(Path(source))
+    if suffix == ".txt":
+        return (
+            " A txt file has no labels: write a csv file with the columns text and label, or fastText's lines of "
+            "__label__NAME and text."
+        )
+    if suffix not in (".csv", ".tsv", ".xlsx"):
+        return ""
+    if any(_looks_like_a_field(name) for name in names):
+        return " Line 1 looks like a row: write a header line above it, such as text,label."
+    if len(names) == 1:
+        return " If the one column is several, name what separates them: --delimiter ';'."
+    if not {name.casefold() for name in names} & {*WORD_COLUMNS, *TAG_COLUMNS, *LABEL_COLUMNS}:
+        return " If line 1 is a row, write a header line above it, such as text,label."
+    return ""
 
 
 def _looks_like_a_field(name: str) -> bool:

@@ -200,9 +200,13 @@ def _is_original_csv(path: Path, wanted: FileFormat) -> bool:
 
 def _read_header(path: Path, row: Optional[_Row]) -> list[str]:
     if row is None:
-        raise ValueError(f"{path}: the file has no header line.")
+        raise ValueError(f"{path}: the file has no header line. Write one, such as text,label.")
     if row.problem:
         raise ValueError(f"{path}, line {row.number}: the header has {row.problem}.")
+    if row.fields[0].lstrip().startswith(("{", "[{")):
+        raise ValueError(
+            f"{path}, line {row.number}: json, but a header was expected. Give the file the suffix .jsonl or .json."
+        )
     if any(map(has_surrogates, row.fields)):
         raise ValueError(
             f"{path}, line {row.number}: the header holds bytes that are not UTF-8. Name the encoding with --encoding."

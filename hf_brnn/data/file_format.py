@@ -30,7 +30,7 @@ class FileFormat(NamedTuple):
                 f"encoding is {self.encoding!r}, but must be one that Python knows, such as utf-8 or cp1252."
             ) from error
         if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ValueError(f"delimiter is {self.delimiter!r}, but must be one character.")
+            raise ValueError(f"delimiter is {self.delimiter!r}, but must be one character; for a tab, $'\\t'.")
         if self.quoting not in (None, *QUOTINGS):
             raise ValueError(f"quoting is {self.quoting!r}, but must be {' or '.join(QUOTINGS)}.")
 

@@ -17,7 +17,7 @@ from .file_format import AS_FOUND, FileFormat
 from .json_file import read_json
 from .open_file import COMPRESSIONS, find_length_problem, open_lines, open_text, read_lines, split_suffix
 from .parquet_file import read_parquet
-from .text import has_surrogates
+from .text import did_you_mean, has_surrogates
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather", ".xlsx")
@@ -55,7 +55,7 @@ def read_batches(
             python-calamine, which is not installed.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file.")
+        raise FileNotFoundError(explain_missing(path))
     suffix, compression = split_suffix(path)
     if path.is_dir() or (suffix in (".arrow", ".feather") and not compression):
         return read_arrow(path, batch_size)
@@ -64,11 +64,32 @@ def read_batches(
     if suffix == ".xlsx" and not compression:
         return _read_excel(path, batch_size)
     if suffix not in TEXT_SUFFIXES:
+        if suffix in (".yaml", ".yml"):
+            raise ValueError(f"{path} is no file of rows. If it is a recipe, give it to train: --config {path}")
         raise ValueError(
             f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}, text files also with "
             f"{', '.join(COMPRESSIONS)} behind it."
         )
     return _read_text_format(path, suffix, on_bad_row, batch_size, file_format)
+
+
+def check_is_local(name: str) -> None:
+    """Raises:
+    ValueError: The name of a file is empty or a URL.
+    """
+    if not name.strip():
+        raise ValueError("The name of a file is empty. Name a file.")
+    if "://" in name:
+        raise ValueError(f"{name} is a URL, but files must be local. Download it, and name the copy.")
+
+
+def explain_missing(path: Path) -> str:
+    """Returns the message about a file that does not exist."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{path}: no such file, because there is no folder {folder}. Check the path."
+    names = [each.name for each in folder.iterdir()]
+    return f"{path}: no such file.{did_you_mean(path.name, names) or ' Check the path.'}"
 
 
 def is_known(path: Path) -> bool:
@@ -98,7 +119,9 @@ def _read_text_format(
     except (EOFError, OSError, pa.ArrowException, zipfile.BadZipFile) as error:
         if isinstance(error, MemoryError):
             raise
-        raise ValueError(f"{path}: can't be read ({error}). Copy the file again.") from error
+        raise ValueError(
+            f"{path}: can't be read ({error}). Copy the file again, or give it the suffix of its content."
+        ) from error
 
 
 def _batch_rows(path: Path, rows: Rows, unit: str, batch_size: int, repeated: tuple[str, ...]) -> Iterator[Batch]:

@@ -35,11 +35,19 @@ def read_json(
     """
     with open_text(path, encoding, newline=None) as file:
         start = file.read(1024).lstrip("\ufeff \t\n\r")
+    if _is_csv(start):
+        raise ValueError(f"{path}: the first lines are not json. If this is a csv file, give it the suffix .csv.")
     is_lines = not start.startswith("[") and not (may_be_table and _is_table(path, encoding))
     if is_lines:
         return "line", _check_rows(path, "line", _parse_lines(path, encoding, on_bad_row), on_bad_row)
     rows = ((number, row, 0) for number, row in enumerate(_parse_whole(path, encoding), 1))
     return "row", _check_rows(path, "row", rows, on_bad_row)
+
+
+def _is_csv(start: str) -> bool:
+    """Returns whether the first two lines of a file are rather those of a csv file: not json, but of several fields."""
+    lines = start.splitlines()[:2]
+    return len(lines) == 2 and all("," in line and line[0] not in '{["' for line in lines if line)
 
 
 def _check_rows(

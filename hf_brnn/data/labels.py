@@ -1,7 +1,9 @@
 """What the label values of a source mean: their names, their order and their ids."""
 
+import logging
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ SENTIMENT140_LABEL_COLUMNS = ("target", "sentiment", "polarity")
 # More label values than this are not classes: the column holds something else.
 MAX_LABELS = 1000
 
+logger = logging.getLogger(__name__)
+
+_announced: set[str] = set()
 _WHOLE_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*))(?:\.0*)?")
 
 
@@ -48,8 +53,10 @@ def spell_label(value: Any) -> Optional[str]:
 
 
 def label_key(name: str) -> str:
-    """Returns what two spellings of the same label have in common: case and outer white space don't matter."""
-    return (spell_label(name) or "").casefold()
+    """Returns what two spellings of the same label have in common: case, Unicode form and outer white space don't
+    matter."""
+    key = (spell_label(name) or "").casefold()
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 
 def is_sentiment(names: Iterable[str]) -> bool:
@@ -192,9 +199,11 @@ class LabelCounts:
                     )
             return list(named[0].class_names or ())
         counts = sum(self._counts.values(), Counter())
-        names: dict[str, str] = {}
+        spellings: dict[str, list[str]] = {}
         for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            names.setdefault(label_key(name), name)
+            spellings.setdefault(label_key(name), []).append(name)
+        _announce_spellings(spellings.values())
+        names = {key: found[0] for key, found in spellings.items()}
         if len(names) < 2:
             sources = list_names(list(self._sources.values()))
             raise ValueError(
@@ -206,6 +215,16 @@ class LabelCounts:
         if all(_is_number(key) for key in keys):
             keys.sort(key=float)
         return [names[key] for key in keys]
+
+
+def _announce_spellings(spellings: Iterable[list[str]]) -> None:
+    """Logs once which labels are read as one. What the logger drops does not count: files are checked before logging is
+    set up."""
+    for found in spellings:
+        message = f"The labels {', '.join(map(shorten, found))} are read as one: {found[0]}."
+        if len(found) > 1 and message not in _announced and logger.isEnabledFor(logging.INFO):
+            _announced.add(message)
+            logger.info(message)
 
 
 def _is_number(key: str) -> bool:

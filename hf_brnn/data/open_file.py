@@ -24,6 +24,12 @@ SIGNATURES = {
     b"\x28\xb5\x2f\xfd": ".zst",
     b"PK\x03\x04": ".zip (or .xlsx)",
 }
+# The first bytes of what comes down in place of a file.
+NO_ROWS = {
+    b"version https://git-lfs": "a pointer of Git LFS. Get the file itself: git lfs pull",
+    b"<!doctype html": "a web page. Download the file itself.",
+    b"<html": "a web page. Download the file itself.",
+}
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -66,11 +72,15 @@ def open_bytes(path: Path) -> BinaryIO:
     if compression == ".zst":
         return cast(BinaryIO, pa.input_stream(str(path), compression="zstd"))
     file = path.open("rb")
-    start = file.read(8)
+    start = file.read(64)
     for signature, suffix in SIGNATURES.items():
         if start.startswith(signature):
             file.close()
             raise ValueError(f"{path}: the first bytes are those of a {suffix} file. Give the file this suffix.")
+    for signature, content in NO_ROWS.items():
+        if start.lstrip().lower().startswith(signature):
+            file.close()
+            raise ValueError(f"{path} is not a file of rows, but {content}")
     file.seek(0)
     return file
 

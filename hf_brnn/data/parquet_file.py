@@ -58,7 +58,9 @@ def read_parquet(
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, MemoryError):
             raise
-        raise ValueError(f"{path}: not a readable parquet file ({error}).") from error
+        raise ValueError(
+            f"{path}: not a readable parquet file ({error}). Copy the file again, or give it the suffix of its content."
+        ) from error
 
 
 def _find_string_columns(metadata: pq.FileMetaData) -> list[str]:

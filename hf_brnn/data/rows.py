@@ -17,7 +17,7 @@ from .augmentation import restore_emoticons
 from .bad_rows import BadRow, BadRowsError
 from .batches import BATCH_SIZE, Batch, column_values
 from .columns import find_class_names, find_columns, find_text_column
-from .files import SUFFIXES, is_known, read_batches
+from .files import SUFFIXES, check_is_local, is_known, read_batches
 from .labels import NEUTRAL, LabelCounts, LabelFormat, label_key
 from .problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from .targets import (
@@ -31,7 +31,7 @@ from .targets import (
     read_weight,
     to_array,
 )
-from .text import list_names, shorten
+from .text import did_you_mean, list_names, shorten
 
 # The id of a label that is not known.
 UNKNOWN = -2
@@ -236,7 +236,8 @@ class Chunk:
         for number, label in zip(self.numbers, self.labels):
             row_labels: Any = (label,) if self.rows.problem_type == SINGLE_LABEL else label
             for unknown in [name for name in row_labels if ids[name] in skipped][:1]:
-                problem = f"label {shorten(unknown)} is not one of {list_names(list(known))}"
+                hint = did_you_mean(unknown, names)
+                problem = f"label {shorten(unknown)} is not one of {list_names(names)}{hint and '.' + hint}"
                 bad_rows.append(BadRow(*self.place, number, problem))
         neutral = rows.labels.count(NEUTRAL)
         rows = rows.select(
@@ -327,7 +328,7 @@ def resolve_label_names(args: DataArguments, counts: LabelCounts, bad_rows: list
         return args.label_names or [counts.column]
     try:
         if not counts and args.label_names is None:
-            raise ValueError(f"{args.data_files or args.dataset_name}: no row with text and label.")
+            raise no_row_error(args)
         names = args.label_names or counts.infer_names()
         counts.check_sentiment140(names)
         args.check_label_names(names)
@@ -353,8 +354,16 @@ def report_skipped(rows: LabelledRows, args: DataArguments, split: str = "train"
     if rows.neutral:
         logger.info("Skipped %d neutral rows.", rows.neutral)
     if not rows.texts:
-        source = args.data_files or args.dataset_name if split == "train" else getattr(args, f"{split}_files")
-        raise ValueError(f"{source}: no row with text and label.")
+        raise no_row_error(args, split)
+
+
+def no_row_error(args: DataArguments, split: str = "train") -> ValueError:
+    """Returns the error of a split without rows."""
+    files = args.data_files if split == "train" else getattr(args, f"{split}_files")
+    besides = " besides the skipped ones" if args.skip_bad_rows else ""
+    return ValueError(
+        f"{list_names(files or [args.dataset_name])}: no row with text and label{besides}. Name another source of rows."
+    )
 
 
 def split_files(args: DataArguments) -> dict[str, Optional[list[str]]]:
@@ -363,11 +372,17 @@ def split_files(args: DataArguments) -> dict[str, Optional[list[str]]]:
 
     Raises:
         FileNotFoundError: A pattern matches nothing.
+        ValueError: A file of `train` is also one of another split, or held out.
     """
     files: dict[str, Optional[list[str]]] = {"train": source_files(args)}
     for split, patterns in (("validation", args.validation_files), ("test", args.test_files)):
         if patterns:
             files[split] = expand_patterns(patterns)
+    train = {Path(file).resolve() for file in files["train"] or []}
+    for name in ("validation_files", "test_files", "held_out_files"):
+        for file in expand_patterns(getattr(args, name) or []):
+            if Path(file).resolve() in train:
+                raise ValueError(f"{file} is in both data_files and {name}. Name other files for one of them.")
     return files
 
 
@@ -388,12 +403,15 @@ def expand_patterns(names: Iterable[str]) -> list[str]:
 
     Raises:
         FileNotFoundError: A pattern matches nothing, or a folder has no file of rows.
-        ValueError: A name is `-`, stdin.
+        ValueError: A name is empty, `-`, a URL or a model directory, or a file is named twice.
     """
-    files = []
+    files: list[str] = []
     for name in names:
         if name == "-":
             raise ValueError("-: stdin can't be read here, because files are read more than once. Save it to a file.")
+        check_is_local(name)
+        if (Path(name) / "config.json").is_file():
+            raise ValueError(f"{name} is a model directory, but files of rows were expected. Name these.")
         if Path(name).is_dir() and not is_saved_dataset(Path(name)):
             found = sorted(str(path) for path in Path(name).iterdir() if path.is_file() and is_known(path))
             if not found:
@@ -403,8 +421,17 @@ def expand_patterns(names: Iterable[str]) -> list[str]:
         is_pattern = glob.has_magic(name) and not Path(name).exists()
         matches = sorted(glob.glob(name, recursive=True)) if is_pattern else [name]  # noqa: PTH207  absolute ones too
         if not matches:
-            raise FileNotFoundError(f"{name}: no file matches this pattern.")
+            raise FileNotFoundError(f"{name}: no file matches this pattern. Check the path.")
         files += matches
+    places: dict[Path, str] = {}
+    for file in files:
+        place = Path(file).resolve()
+        if other := places.get(place):
+            raise ValueError(
+                f"{file} is named twice{'' if file == other else f', also as {other}'}, so that its rows would count "
+                "twice. Name it once."
+            )
+        places[place] = file
     return files
 
 
@@ -416,26 +443,30 @@ def check_source(args: DataArguments) -> None:
         What `load_rows` raises.
     """
     counts = LabelCounts()
-    chunks: list[Chunk] = []
-    is_whole = True
-    for files in split_files(args).values():
+    chunks: dict[str, list[Chunk]] = {}
+    are_whole: dict[str, bool] = {}
+    for split, files in split_files(args).items():
         if files is None:
             return
-        for file in files:
-            found = list(islice(_read_file(Path(file), args), 2))
-            is_whole &= len(found) < 2
-            chunks += found[:1]
-    for chunk in chunks:
+        firsts = [list(islice(_read_file(Path(file), args), 2)) for file in files]
+        are_whole[split] = all(len(first) < 2 for first in firsts)
+        chunks[split] = [chunk for first in firsts for chunk in first[:1]]
+    for chunk in chain.from_iterable(chunks.values()):
         chunk.add_to(counts)
     for file in expand_patterns(args.held_out_files or []):
         for batch in islice(read_batches(Path(file), lambda bad_row: None, file_format=args.file_format), 1):
             find_text_column(file, batch.table.column_names, args.text_column, args.problem_type == TOKENS)
-    if not is_whole and args.label_names is None:
+    if not all(are_whole.values()) and args.label_names is None:
         return
-    names = resolve_label_names(args, counts, [bad_row for chunk in chunks for bad_row in chunk.rows.bad_rows])
-    bad_rows = [bad_row for chunk in chunks for bad_row in chunk.encode(names).bad_rows]
+    every = list(chain.from_iterable(chunks.values()))
+    names = resolve_label_names(args, counts, [bad_row for chunk in every for bad_row in chunk.rows.bad_rows])
+    encoded = {split: [chunk.encode(names) for chunk in found] for split, found in chunks.items()}
+    bad_rows = [bad_row for rows in chain.from_iterable(encoded.values()) for bad_row in rows.bad_rows]
     if bad_rows and not args.skip_bad_rows:
         raise BadRowsError(bad_rows)
+    for split, found in encoded.items():
+        if are_whole[split] and not any(map(len, found)):
+            raise no_row_error(args, split)
 
 
 def read_rows(args: DataArguments, label_names: list[str], files: Optional[list[str]] = None) -> Iterator[LabelledRows]:

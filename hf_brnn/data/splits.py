@@ -66,6 +66,11 @@ def split_rows(
         if kept:
             splits[name] = rows.select(kept)
     if "train" not in splits:
+        if len(train):
+            raise ValueError(
+                f"No row is left to train on: the texts of all {len(train)} rows for training are also in "
+                "held_out_files, or in the validation or test split. Name other files, or add rows."
+            )
         raise ValueError(
             f"No row of {len(rows)} is left to train on: lower --validation_size and --test_size, or add rows."
         )

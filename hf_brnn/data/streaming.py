@@ -200,11 +200,13 @@ def scan_source(args: DataArguments, splits: StreamSplits, scan: SourceScan) -> 
     scan.eval_splits = {name: splits.published.get(name, LabelledRows()) for name in EVAL_SPLITS}
     for name, rows in splits.published.items():
         report_skipped(rows, args, name)
+    excluded = 0
     for chunk, owners in shard_rows(args, splits.thresholds.label_names, processes):
         by_split: dict[str, list[int]] = {"train": [], "validation": [], "test": [], EXCLUDED: []}
         for index, text in enumerate(chunk.texts):
             by_split[splits.split_of(text)].append(index)
         train = by_split["train"]
+        excluded += len(by_split[EXCLUDED])
         for name in EVAL_SPLITS:
             scan.eval_splits[name].extend(chunk.select(by_split[name]))
         scan.train_rows += np.bincount(owners[train], minlength=processes)
@@ -218,6 +220,11 @@ def scan_source(args: DataArguments, splits: StreamSplits, scan: SourceScan) -> 
             scan.targets.add(targets_of(training))
         yield from training_texts(training, args)
     report_skipped(scan.rows, args)
+    if excluded and not scan.train_rows.any():
+        raise ValueError(
+            "No row is left to train on: the texts of all rows for training are also in held_out_files, or in the "
+            "validation or test split. Name other files, or add rows."
+        )
     if not scan.train_rows.all():
         raise ValueError(
             f"No row is left to train on for {int((scan.train_rows == 0).sum())} of {processes} processes: lower "

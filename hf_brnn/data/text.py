@@ -1,10 +1,11 @@
 """Small helpers for texts and for values in messages."""
 
+import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from reprlib import Repr
-from typing import Any
+from typing import Any, Optional
 
 # A message shows at most this many characters of a value.
 SHOWN_CHARACTERS = 300
@@ -30,6 +31,20 @@ def list_names(names: Sequence[str]) -> str:
 def escape_markdown(text: str) -> str:
     """Returns a text that Markdown shows as it is: no HTML, link, emphasis or end of a table's cell."""
     return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def closest(name: str, names: Iterable[str], cutoff: float = 0.6) -> Optional[str]:
+    """Returns the one of `names` that is spelled almost as `name` is, if there is one as similar as `cutoff`, from 0 to
+    1."""
+    by_key = {known.casefold(): known for known in names}
+    close = difflib.get_close_matches(name.casefold(), by_key, n=1, cutoff=cutoff)
+    return by_key[close[0]] if close else None
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Returns the end of a message: ` Did you mean text?`; empty if none of `names` is close."""
+    found = closest(name, names)
+    return f" Did you mean {found}?" if found else ""
 
 
 def has_surrogates(text: str) -> bool:

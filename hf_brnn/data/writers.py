@@ -162,7 +162,7 @@ def table_writer(path: Path, escape_formulas: bool = False) -> Iterator[TableWri
     """Writes tables to a csv, tsv, json or jsonl (one object per line) or parquet file, or as csv to stdout: `-`.
 
     Writes a unique temporary file, then renames it. After an exception, or without a table, there is no file, and an
-    older one stays.
+    older one stays. A symbolic link stays, and what it points to is replaced.
 
     Args:
         path: The file.
@@ -183,7 +183,8 @@ def table_writer(path: Path, escape_formulas: bool = False) -> Iterator[TableWri
             writer.close()
         return
     suffix = path.suffix.lower()
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    target = path.resolve()
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
 
     def open_file() -> _FileWriter:
         if suffix == ".parquet":
@@ -195,7 +196,7 @@ def table_writer(path: Path, escape_formulas: bool = False) -> Iterator[TableWri
 
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     writer = TableWriter(path, open_file)
     try:
         try:
@@ -203,6 +204,6 @@ def table_writer(path: Path, escape_formulas: bool = False) -> Iterator[TableWri
         finally:
             writer.close()
         if part.exists():
-            part.replace(path)
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from ..about import PRETRAINED_FOLDER
+from ..data.text import did_you_mean
 from .layout import check_model_directory
 
 # The files of a model on the Hub that a training starts from.
@@ -23,13 +24,17 @@ def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path
         ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
     """
     path = Path(model)
+    if not str(model).strip():
+        raise ValueError("The name of the model is empty. Name a model directory or a model id on the Hub.")
     if path.is_file():
         raise ValueError(f"{model} is a file, expected a model directory or a model id on the Hub. Name one of these.")
     if path.is_dir():
         check_no_revision(model, revision)
         check_model_directory(path)
         return path / "config.json"
-    advice = "Check the spelling. hf-brnn train writes model directories to runs/."
+    names = [each.name for each in path.parent.iterdir() if each.is_dir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, names).lstrip() or "Check the spelling."
+    advice = f"{hint} hf-brnn train writes model directories to runs/."
     if _is_path(str(model)):
         raise FileNotFoundError(f"{model}: there is no such directory. {advice}")
     from httpx2 import TransportError

@@ -120,7 +120,8 @@ def check_files(directory: Path, *names: str) -> None:
     """
     for name in names:
         if not (directory / name).is_file():
-            found = "it has no " + name if directory.is_dir() else "there is no such directory"
+            found = "it is a file" if directory.is_file() else "there is no such directory"
+            found = f"it has no {name}" if directory.is_dir() else found
             raise FileNotFoundError(
                 f"{directory} is not a model directory: {found}. Name a directory that hf-brnn train wrote."
             )

@@ -175,7 +175,8 @@ def score_folder(
     Raises:
         BadRowsError: A row can't be used and `skip_bad_rows` is off; finished shards stay.
         FileNotFoundError: There is no such model, or no parquet file in the input folder.
-        ValueError: A file is not a parquet file or has no text column, or the output folder lies in the input folder.
+        ValueError: A file is not a parquet file or has no text column, the output folder lies in the input folder, or a
+            file of the output is a broken symbolic link.
     """
     source, target = Folder.open(input_folder), Folder.open(output_folder)
     if f"{target.path}/".startswith(f"{source.path}/"):
@@ -188,6 +189,11 @@ def score_folder(
     classifier = OnnxClassifier(model, batch_size=batch_size)
     options.check(classifier)
 
+    if isinstance(target.filesystem, fs.LocalFileSystem):
+        for shard in shards:
+            path = Path(target.file(shard))
+            if path.is_symlink() and not path.exists():
+                raise ValueError(f"{path} is a broken symbolic link, which would be replaced. Remove it.")
     target.filesystem.create_dir(target.path, recursive=True)
     delete_unfinished(target)
     finished = set(target.names(".parquet"))

@@ -33,7 +33,8 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
     Raises:
         FileNotFoundError: A file of the model directory is missing.
         ModuleNotFoundError: onnx or onnxruntime is not installed.
-        ValueError: It is not a model directory, or its weights are not those that config.json describes.
+        ValueError: It is not a model directory, its weights are not those that config.json describes, or a graph there
+            is a symbolic link.
     """
     import onnx  # noqa: F401  before the model is loaded
     import onnxruntime  # noqa: F401
@@ -43,7 +44,11 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
     from ..hub.load import load_model
 
     model = load_model(directory)
-    part = directory / PARTIAL_GRAPHS
+    target = (directory / GRAPH).parent.resolve()
+    for path in (directory / name for name in GRAPHS):
+        if path.is_symlink():
+            raise ValueError(f"{path} is a symbolic link, so that another directory would change. Remove the link.")
+    part = target.with_name(PARTIAL_GRAPHS)
     if part.exists():
         shutil.rmtree(part)
     try:
@@ -55,7 +60,6 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    target = (directory / GRAPH).parent
     if target.exists():
         shutil.rmtree(target)
     part.rename(target)

@@ -37,9 +37,19 @@ class BrnnTrainingArguments(TrainingArguments):
     per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts a step of an evaluation."})
     num_train_epochs: float = field(default=3.0, metadata={"help": "Number of epochs."})
     learning_rate: float = field(default=1e-3, metadata={"help": "Highest learning rate of AdamW."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: no, steps or epoch."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint: no, steps or epoch."})
-    logging_strategy: str = field(default="epoch", metadata={"help": "When to log: no, steps or epoch."})
+    eval_strategy: str = field(
+        default="epoch", metadata={"help": "When to evaluate: no, steps or epoch.", "choices": ("no", "steps", "epoch")}
+    )
+    save_strategy: str = field(
+        default="epoch",
+        metadata={
+            "help": "When to save a checkpoint: no, steps, epoch or best.",
+            "choices": ("no", "steps", "epoch", "best"),
+        },
+    )
+    logging_strategy: str = field(
+        default="epoch", metadata={"help": "When to log: no, steps or epoch.", "choices": ("no", "steps", "epoch")}
+    )
     save_total_limit: Optional[int] = field(default=2, metadata={"help": "Checkpoints to keep."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch, not the last."})
     metric_for_best_model: Optional[str] = field(

@@ -2,21 +2,21 @@
 
 import ast
 import dataclasses
-import difflib
 import importlib.util
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import yaml
 
 from ..data.arguments import DataArguments
 from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL
+from ..data.text import did_you_mean
 from ..evaluation.metrics import METRIC_NAMES, OLD_METRIC_NAMES
 from ..evaluation.thresholds import parse_target
 from ..model.arguments import ModelArguments
@@ -160,7 +160,8 @@ def recipe_path(name: str) -> Path:
     if name in recipes:
         return recipes[name]
     raise FileNotFoundError(
-        f"{name}: no such configuration file or recipe. Give the path of a YAML file, or one of {', '.join(recipes)}."
+        f"{name}: no such configuration file or recipe.{did_you_mean(name, recipes)} Give the path of a YAML file, or "
+        f"one of {', '.join(recipes)}."
     )
 
 
@@ -181,8 +182,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         name = OLD_NAMES.get(str(key), str(key))
         option = all_options().get(name)
         if option is None:
-            close = difflib.get_close_matches(str(key), all_options(), n=1)
-            raise ValueError(f"{path}: unknown key {key!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+            raise ValueError(f"{path}: unknown key {key!r}.{did_you_mean(str(key), all_options())}")
         if value is not None:
             try:
                 found[name] = _from_yaml(option, value)
@@ -221,14 +221,74 @@ def parse_class_weight(items: list[str]) -> dict[str, float]:
     return weights
 
 
-POSITIVE = (
-    "embedding_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "per_device_train_batch_size",
-    "per_device_eval_batch_size",
-    "gradient_accumulation_steps",
+class Range(NamedTuple):
+    """The numbers that an option can be; never NaN or infinity."""
+
+    text: str
+    holds: Callable[[float], bool]
+
+
+AT_LEAST_1 = Range("at least 1", lambda value: value >= 1)
+NOT_NEGATIVE = Range("0 or more", lambda value: value >= 0)
+ABOVE_0 = Range("a number above 0", lambda value: value > 0)
+BELOW_1 = Range("in [0, 1)", lambda value: 0 <= value < 1)
+SHARE = Range("in [0, 1]", lambda value: 0 <= value <= 1)
+SEED = Range(f"between 0 and {2**32 - 1}", lambda value: value in range(2**32))
+SPLIT_SIZE = Range(
+    "a share in [0, 1) or a whole number of rows", lambda value: 0 <= value < 1 or (value > 1 and value == int(value))
 )
+RANGES = {
+    "adam_beta1": BELOW_1,
+    "adam_beta2": BELOW_1,
+    "adam_epsilon": ABOVE_0,
+    "adversarial_epsilon": NOT_NEGATIVE,
+    "classifier_dropout": BELOW_1,
+    "data_seed": SEED,
+    "dataloader_num_workers": NOT_NEGATIVE,
+    "dataloader_prefetch_factor": AT_LEAST_1,
+    "ddp_bucket_cap_mb": AT_LEAST_1,
+    "ddp_timeout": AT_LEAST_1,
+    "early_stopping_patience": NOT_NEGATIVE,
+    "embedding_dropout": BELOW_1,
+    "embedding_size": AT_LEAST_1,
+    "emoticon_prob": SHARE._replace(text="a probability in [0, 1]"),
+    "eval_accumulation_steps": AT_LEAST_1,
+    "eval_delay": NOT_NEGATIVE,
+    "eval_steps": ABOVE_0,
+    "gradient_accumulation_steps": AT_LEAST_1,
+    "head_learning_rate": NOT_NEGATIVE,
+    "hidden_size": AT_LEAST_1,
+    "initializer_range": ABOVE_0,
+    "input_dropout": BELOW_1,
+    "label_smoothing_factor": BELOW_1,
+    "learning_rate": NOT_NEGATIVE,
+    "local_rank": Range("-1 or more", lambda value: value >= -1),
+    "logging_steps": ABOVE_0,
+    "max_grad_norm": NOT_NEGATIVE,
+    "max_length": AT_LEAST_1,
+    "max_rows": AT_LEAST_1,
+    "max_steps": Range("at least 1, or -1 for no limit", lambda value: value == -1 or value >= 1),
+    "min_frequency": AT_LEAST_1,
+    "neftune_noise_alpha": NOT_NEGATIVE,
+    "num_hidden_layers": AT_LEAST_1,
+    "num_train_epochs": Range("above 0 and at most 1000000", lambda value: 0 < value <= 1_000_000),
+    "per_device_eval_batch_size": AT_LEAST_1,
+    "per_device_train_batch_size": AT_LEAST_1,
+    "recurrent_dropout": BELOW_1,
+    "save_steps": ABOVE_0,
+    "save_total_limit": AT_LEAST_1,
+    "seed": SEED,
+    "shuffle_buffer_size": AT_LEAST_1,
+    "split_seed": SEED,
+    "test_size": SPLIT_SIZE,
+    "torch_empty_cache_steps": AT_LEAST_1,
+    "validation_size": SPLIT_SIZE,
+    "vocab_size": AT_LEAST_1,
+    "warmup_ratio": SHARE,
+    "warmup_steps": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "word_dropout": BELOW_1,
+}
 
 
 # Options of `Trainer` that would take away the predictions of an evaluation, and the value that each must have. They
@@ -253,28 +313,13 @@ def check_values(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if value is None:
             continue
-        if isinstance(value, float):
-            check(name, math.isfinite(value), "a finite number")
         if name in NEEDED_VALUES:
-            check(
-                name, value is NEEDED_VALUES[name], f"{NEEDED_VALUES[name]}: a run needs the predictions of evaluations"
-            )
-        elif name in POSITIVE:
-            check(name, value >= 1, "at least 1")
-        elif name.endswith("_dropout"):
-            check(name, 0 <= value < 1, "in [0, 1)")
-        elif name in ("num_train_epochs", "initializer_range"):
-            check(name, value > 0, "a positive number")
-        elif name in (
-            "learning_rate",
-            "head_learning_rate",
-            "adversarial_epsilon",
-            "weight_decay",
-            "early_stopping_patience",
-        ):
-            check(name, value >= 0, "0 or more")
-        elif name in ("seed", "data_seed"):
-            check(name, value in range(2**32), f"between 0 and {2**32 - 1}")
+            text = f"{NEEDED_VALUES[name]}: a run needs the predictions of evaluations"
+            check(name, value is NEEDED_VALUES[name], text)
+        allowed = RANGES.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            text = "a finite number" if allowed is None else allowed.text
+            check(name, math.isfinite(value) and (allowed is None or allowed.holds(value)), text)
         elif name == "precision":
             check(name, value in ("auto", "bf16", "fp16", "fp32"), "auto, bf16, fp16 or fp32")
         elif name == "metric_for_best_model":

@@ -35,6 +35,7 @@ from ..data.splits import split_rows
 from ..data.streaming import SourceScan, SplitThresholds, StreamedTexts, StreamSplits, scan_source
 from ..data.summary import describe
 from ..data.targets import TargetMoments, TargetScale, count_labels, to_array
+from ..data.text import did_you_mean
 from ..model.text_encoder import TextEncoder
 from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
@@ -365,7 +366,8 @@ def scale_class_weights(
         for name, weight in parse_class_weight(class_weight or []).items():
             if label_key(name) not in keys:
                 raise ValueError(
-                    f"class_weight names {name!r}, but the labels are {', '.join(names)}. Name one of these."
+                    f"class_weight names {name!r}, but the labels are {', '.join(names)}."
+                    f"{did_you_mean(name, names) or ' Name one of these.'}"
                 )
             weights[keys.index(label_key(name))] = weight
     total = sum(weights[index] * found for index, found in sums.items())

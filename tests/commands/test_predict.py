@@ -51,7 +51,7 @@ def test_the_old_spelling_of_the_model_works(capsys):
 
 
 def test_options_may_come_before_the_texts(capsys):
-    ended = run_main(main, PRETRAINED_FOLDER, "--batch_size", 2, "so happy", "--skip_bad_rows", "so sad", capsys=capsys)
+    ended = run_main(main, PRETRAINED_FOLDER, "--batch_size", 2, "so happy", "--known_words", "so sad", capsys=capsys)
     assert [line.split()[0] for line in ended.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]
 
 

@@ -19,10 +19,19 @@ except SystemExit as ended:
 print("\\n" + json.dumps([code, sorted(set({HEAVY!r}) & set(sys.modules))]))
 """
 MISTAKES = {
+    "train": [
+        ["EXISTING", "--num_train_epochs", "nan"],
+        ["EXISTING", "--test_size", "-1"],
+        ["EXISTING", "--lr", "1"],
+        ["EXISTING", "EXISTING"],
+        ["MODEL"],
+    ],
     "evaluate": [
         ["MODEL"],
         ["MODEL", "--data_file", "x.csv"],
         ["MODEL", "--data_files", "none.csv"],
+        ["MODEL", "EXISTING"],
+        ["MODEL", "--data_files", "EXISTING", "--split_seed", "1"],
         ["/none", "--checklist"],
         ["a/b/c", "--data_files", "EXISTING"],
     ],

@@ -5,6 +5,7 @@ BAD_INPUT_EXAMPLES=5000 pytest tests/data/test_bad_input.py looks longer.
 
 import codecs
 import csv
+import gzip
 import io
 import itertools
 import json
@@ -25,6 +26,8 @@ from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.file_format import FileFormat
 from hf_brnn.data.files import read_batches
 from hf_brnn.data.rows import load_rows
+from hf_brnn.data.splits import split_rows
+from hf_brnn.data.streaming import SourceScan, SplitThresholds, StreamSplits, scan_source
 from hf_brnn.data.writers import table_writer
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 from hf_brnn.inference.score_files import score_file
@@ -519,3 +522,112 @@ def test_predict_keeps_a_folder_that_has_the_name_of_the_output(tmp_path):
     assert process.returncode == 1
     assert f"{tmp_path / 'out.csv'}: a folder has this name; choose another for the file." in process.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.csv"]
+
+
+# Contents that are not what the suffix says
+
+
+CSV = whole_csv(",").encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", gzip.compress(CSV), ": the first bytes are those of a .gz file. Give the file this suffix."),
+        ("a.csv", whole_parquet(), ": the first bytes are those of a .parquet file. Give the file this suffix."),
+        ("a.csv", b"PK\x03\x04", ": the first bytes are those of a .zip (or .xlsx) file. Give the file this suffix."),
+        ("a.csv", b'{"text": "a", "label": 1}\n', ", line 1: json, but a header was expected. Give the file the"),
+        ("a.csv", b'[{"text": "a", "label": 1}]', ", line 1: json, but a header was expected. Give the file the"),
+        ("a.csv", b"<!DOCTYPE html>\n<html>", " is not a file of rows, but a web page. Download the file itself."),
+        (
+            "a.parquet.txt",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            " is not a file of rows, but a pointer of Git",
+        ),
+        ("a.jsonl", CSV, ": the first lines are not json. If this is a csv file, give it the suffix .csv."),
+        ("a.json", CSV, ": the first lines are not json. If this is a csv file, give it the suffix .csv."),
+        ("a.parquet", CSV, "Copy the file again, or give it the suffix of its content."),
+        ("a.arrow", CSV, "Copy the file again, or give it the suffix of its content."),
+        ("a.csv.gz", CSV, "Copy the file again, or give it the suffix of its content."),
+        ("a.csv.zip", CSV, "Copy the file again, or give it the suffix of its content."),
+    ],
+)
+def test_a_wrong_suffix_is_told_of(write_file, name, content, message):
+    path = write_file(name, content)
+    with pytest.raises(ValueError) as error:
+        load_rows(DataArguments(data_files=[str(path)]))
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hi,POSITIVE\nno,NEGATIVE\n", "If line 1 is a row, write a header line above it, such as text,label."),
+        ("such a very good day,1\nno,0\n", "Line 1 looks like a row: write a header line above it"),
+        ("hi;1\nno;0\n", "write a header line above it, such as text,label."),
+    ],
+)
+def test_a_missing_header_is_told_of(write_file, content, message):
+    with pytest.raises(ValueError, match=message):
+        load_rows(DataArguments(data_files=[str(write_file("a.csv", content))]))
+
+
+@pytest.mark.parametrize("start", ["sep=;\n", "\n", "\n\n"])
+def test_semicolons_may_separate_texts_with_commas(write_file, start):
+    path = write_file("a.csv", start + "text;label\nso happy, yes;1\nso sad, yes, really;0\n")
+    rows = load_rows(DataArguments(data_files=[str(path)]))
+    assert rows.texts == ["so happy, yes", "so sad, yes, really"]
+    assert rows.labels == [1, 0]
+
+
+def test_a_text_file_has_no_labels(write_file):
+    with pytest.raises(ValueError, match="A txt file has no labels: write a csv file with the columns text and label"):
+        load_rows(DataArguments(data_files=[str(write_file("a.txt", "so happy\n"))]))
+
+
+# Sources that leave nothing to train on
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_held_out_texts_that_are_all_of_the_training_texts_are_told_of(write_file, streaming):
+    rows = "text,label\n" + "".join(f"text {row},{row % 2}\n" for row in range(20))
+    files = [str(write_file(name, rows)) for name in ("a.csv", "b.csv")]
+    args = DataArguments(data_files=files[:1], held_out_files=files[1:], streaming=streaming)
+    with pytest.raises(ValueError, match=r"the texts of all .*rows for training are also in held_out_files"):
+        if streaming:
+            thresholds = SplitThresholds.from_args(args)
+            list(scan_source(args, StreamSplits(thresholds, args), SourceScan(np.zeros(1, np.int64))))
+        else:
+            split_rows(load_rows(args), args)
+
+
+@pytest.mark.parametrize("name", ["test_size", "validation_size"])
+@pytest.mark.parametrize("size", [np.inf, np.nan, -1, 1, 2.5])
+def test_a_size_is_a_share_or_a_number_of_rows(name, size):
+    with pytest.raises(ValueError, match=rf"{name} is .*, but must be a share in \[0, 1\) or a whole number of rows"):
+        DataArguments(**{name: size})
+
+
+# Labels that differ in case or Unicode form
+
+
+def test_labels_that_differ_in_case_or_unicode_form_are_one_and_told_of(write_file, caplog):
+    caplog.set_level("INFO")
+    labels = ["caf\u00e9", "cafe\u0301", "CAF\u00c9", "caf\u00e9", " bar ", "bar"]
+    path = write_file("a.csv", "text,label\n" + "".join(f"text {row},{label}\n" for row, label in enumerate(labels)))
+    rows = load_rows(DataArguments(data_files=[str(path)]))
+    assert rows.label_names == ["bar", "caf\u00e9"]
+    assert rows.labels == [1, 1, 1, 1, 0, 0]
+    assert "The labels 'caf\u00e9', 'CAF\u00c9', 'cafe\u0301' are read as one: caf\u00e9." in caplog.text
+
+
+def test_a_link_stays_when_its_file_is_replaced(tmp_path):
+    for suffix in ("csv", "tsv", "jsonl", "parquet"):
+        target, link = tmp_path / "elsewhere" / f"a.{suffix}", tmp_path / f"link.{suffix}"
+        link.symlink_to(target)
+        for text in ("first", "second"):
+            with table_writer(link) as writer:
+                writer.write(pa.table({"text": [text], "label": ["x"]}))
+            assert link.is_symlink()
+            assert read(target)[0] == [(text, "x")]

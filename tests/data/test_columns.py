@@ -37,7 +37,7 @@ def test_given_columns_are_not_announced(caplog):
             ["body", "mood"],
             (None, None),
             "a.csv: no column of texts and no column of labels among body, mood. Add --text_column NAME "
-            "--label_column NAME.",
+            "--label_column NAME. If line 1 is a row, write a header line above it, such as text,label.",
         ),
         (
             ["tweet", "review", "label"],
@@ -48,8 +48,8 @@ def test_given_columns_are_not_announced(caplog):
         (
             ["text", "mood"],
             ("txt", "moood"),
-            "a.csv: no column 'txt' and no column 'moood' among text, mood. Add --text_column NAME "
-            "--label_column NAME.",
+            "a.csv: no column 'txt' and no column 'moood' among text, mood. Did you mean --text_column text "
+            "--label_column mood?",
         ),
         (
             ["text;label"],

@@ -122,3 +122,15 @@ def test_ctrl_c_right_after_the_new_directory_is_made_leaves_none(tmp_path, monk
     with pytest.raises(KeyboardInterrupt), replace_directory(tmp_path / "model"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_as_output_directory_stays(tmp_path, exists):
+    target, link = tmp_path / "elsewhere", tmp_path / "link"
+    if exists:
+        target.mkdir()
+    link.symlink_to(target)
+    with replace_directory(link) as part:
+        (part / "config.json").write_text("{}")
+    assert link.is_symlink()
+    assert [path.name for path in target.iterdir()] == ["config.json"]
