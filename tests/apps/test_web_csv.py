@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from processes import REPOSITORY
 
 from hf_brnn.data.files import read_batches
+from hf_brnn.data.writers import table_writer
 
 # That of the environment: Node.js 20 reads windows-1252 as latin-1, unlike browsers.
 NODE = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -29,6 +31,13 @@ for (const path of JSON.parse(readFileSync(0, "utf8"))) {
   tables.push(await readTable(new File([readFileSync(path)], basename(path))).catch(({ message }) => ({ message })));
 }
 console.log(JSON.stringify(tables));
+"""
+WRITE = """
+import { readFileSync } from "node:fs";
+import { writeTable } from "./web/src/csv.js";
+const rows = JSON.parse(readFileSync(0, "utf8")).map((text) => [text]);
+const answers = rows.map(() => ({ labels: ["=1+1"], score: -0.5 }));
+console.log(JSON.stringify(writeTable({ columns: ["text"], rows }, answers, { columns: ["label", "score"] })));
 """
 TWEET = '"{}","1","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","bob","{}"\n'
 # What is in a file, by its name.
@@ -141,3 +150,28 @@ def test_the_page_reads_files_as_the_commands_do(tmp_path):
         found = table["columns"], table["rows"], [row["line"] for row in table["badRows"]]
         assert found == expected, (path.name, path.read_bytes())
     assert 10 < refused < len(paths) / 2
+
+
+def test_the_page_writes_files_as_the_demo_does(tmp_path):
+    texts = [
+        "=1+1",
+        "+1",
+        "-2.5",
+        "-2 cups",
+        "@bob",
+        "\tso",
+        "\r\nso",
+        "＝1",
+        'so, "happy"',
+        "a=b",
+        "-",
+        "1e5",
+        "-1e-3",
+        "",
+    ]
+    rows = len(texts)
+    with table_writer(tmp_path / "scored.csv", escape_formulas=True) as writer:
+        writer.write(pa.table({"text": texts, "label": ["=1+1"] * rows, "score": [-0.5] * rows}))
+    command = [NODE, "--input-type=module", "--eval", WRITE]
+    ended = subprocess.run(command, cwd=REPOSITORY, input=json.dumps(texts), capture_output=True, text=True, check=True)
+    assert json.loads(ended.stdout) == (tmp_path / "scored.csv").read_bytes().decode()

@@ -11,7 +11,7 @@ import hf_brnn
 BENCHMARKS = REPOSITORY / "benchmarks"
 SAMPLE = REPOSITORY / "hf_brnn" / "data" / "sample" / "tweets.csv"
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
-SCRIPTS = ("accuracy", "processes", "scoring", "startup", "streaming", "training")
+SCRIPTS = ("accuracy", "processes", "scoring", "serving", "startup", "streaming", "training")
 
 
 @pytest.fixture

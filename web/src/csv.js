@@ -221,7 +221,8 @@ export function newColumns(columns, problem) {
   });
 }
 
-/** Returns the rows with what was found out about each as csv. */
+/** Returns the rows with what was found out about each as csv. Formulas have a `'` before them: people open the file in a
+ * spreadsheet, which would run them. */
 export function writeTable({ columns, rows }, answers, problem) {
   const scored = rows.map((row, index) => [...row, ...addedFields(answers[index], problem)]);
   return [[...columns, ...newColumns(columns, problem)], ...scored].map(writeRow).join("");
@@ -229,4 +230,10 @@ export function writeTable({ columns, rows }, answers, problem) {
 
 const writeRow = (fields) => `${fields.map(writeField).join(",")}\n`;
 
-const writeField = (field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : String(field));
+/** Follows hf_brnn/data/writers.py. */
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
+
+function writeField(value) {
+  const field = FORMULA.test(value) && Number.isNaN(Number(value)) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}
