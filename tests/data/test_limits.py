@@ -67,10 +67,24 @@ def write_gzip(*parts):
         ("dictionary.parquet", write_dictionary, 600, ""),
         ("words.parquet", write_words, 600, ""),
         ("chunks.feather", write_feather, 600, ""),
-        ("lines.csv.gz", write_gzip((b"text\n", 1), (b"a" * MEGABYTE + b"\n", 300)), 300, ""),
+        pytest.param(
+            "lines.csv.gz", write_gzip((b"text\n", 1), (b"a" * MEGABYTE + b"\n", 300)), 300, "", marks=pytest.mark.slow
+        ),
         ("line.csv.gz", write_gzip((b"text\n", 1), (b"a" * MEGABYTE, 400)), 0, "line 2: more than 16,777,216"),
-        ("line.jsonl.gz", write_gzip((b"a" * MEGABYTE, 400)), 0, "line 1: more than 16,777,216"),
-        ("line.txt.gz", write_gzip((b"a" * MEGABYTE, 400), (b"\nb\n", 1)), 1, "line 1: more than 16,777,216"),
+        pytest.param(
+            "line.jsonl.gz",
+            write_gzip((b"a" * MEGABYTE, 400)),
+            0,
+            "line 1: more than 16,777,216",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "line.txt.gz",
+            write_gzip((b"a" * MEGABYTE, 400), (b"\nb\n", 1)),
+            1,
+            "line 1: more than 16,777,216",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_memory_is_bounded(tmp_path, name, write, rows, problem):

@@ -17,6 +17,7 @@ from processes import REPOSITORY, SHORT, run_python, start_training, train, wait
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hf_brnn.data.arguments import SAMPLE_FILE
 from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthBatchSampler, TokenizedDataset
 from hf_brnn.data.rows import load_rows
 from hf_brnn.data.splits import split_rows
@@ -61,7 +62,7 @@ def test_every_configuration_is_read(name):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("hiden_size: 3", "unknown key 'hiden_size'. Did you mean 'hidden_size'"),
+        ("hiden_size: 3", "unknown key 'hiden_size'. Did you mean hidden_size?"),
         ("[1, 2]", "must hold"),
         ("a: [", "not a YAML file"),
     ],
@@ -261,8 +262,13 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path
 
 
 def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
-    kill_after_first_checkpoint(tmp_path / "run", *SHORT, "--num_train_epochs", 100)
-    process = train(tmp_path / "run", *SHORT, "--split_seed", 7, "--resume_from_checkpoint", check=False)
+    rows = tmp_path / "rows.csv"
+    header, *lines = SAMPLE_FILE.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows.write_text("".join([header, *lines[:800]]), encoding="utf-8")
+    arguments = ("--data_files", rows, *SHORT, "--num_train_epochs", 100)
+    kill_after_first_checkpoint(tmp_path / "run", *arguments)
+    rows.write_text("".join([header, *lines[800:1600]]), encoding="utf-8")
+    process = train(tmp_path / "run", *arguments, "--resume_from_checkpoint", check=False)
     assert "another vocabulary" in process.stderr
 
 

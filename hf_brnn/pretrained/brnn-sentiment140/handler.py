@@ -6,6 +6,8 @@ from transformers import AutoConfig, pipeline
 
 MAX_TEXTS = 1_000
 MAX_CHARACTERS = 10_000
+# Of all texts of a request.
+MAX_REQUEST_CHARACTERS = 2**21
 FUNCTIONS = ("softmax", "sigmoid", "none")
 AGGREGATIONS = ("none", "simple", "first", "average", "max")
 
@@ -32,8 +34,10 @@ class EndpointHandler:
 
         Raises:
             ValueError: `inputs` is missing, or is neither a text nor a list of texts; there are too many or too long
-                ones; or a parameter is unknown or has a value that it can't have.
+                ones, or one is invalid Unicode; or a parameter is unknown or has a value that it can't have.
         """
+        if not isinstance(data, dict):
+            raise ValueError(f"The request is {repr(data)[:100]}, expected an object with inputs. Send one.")
         inputs = data.get("inputs")
         texts = [inputs] if isinstance(inputs, str) else inputs
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -42,7 +46,11 @@ class EndpointHandler:
             raise ValueError(f"inputs holds {len(texts):,} texts, but at most {MAX_TEXTS:,} are allowed. Send fewer.")
         if max(map(len, texts), default=0) > MAX_CHARACTERS:
             raise ValueError(f"inputs holds a text of over {MAX_CHARACTERS:,} characters. Send shorter texts.")
-        parameters = data.get("parameters") or {}
+        if sum(map(len, texts)) > MAX_REQUEST_CHARACTERS:
+            raise ValueError(f"inputs holds over {MAX_REQUEST_CHARACTERS:,} characters in all. Send fewer texts.")
+        if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+            raise ValueError("inputs holds a lone surrogate, which is invalid Unicode. Send valid texts.")
+        parameters = {} if data.get("parameters") is None else data["parameters"]
         self._check(parameters)
         if not texts or "top_k" in parameters:
             return self.classifier(texts, **parameters) if texts else []
