@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from ..data.bad_rows import BadRow, OnBadRow
 from ..data.batches import Batch, column_values, take_rows
 from ..data.columns import find_text_column
+from ..data.dataset import TokenizedDataset
 from ..data.file_format import AS_FOUND, FileFormat
 from ..data.files import read_batches
 from ..data.known_words import known_word_shares
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from .base_classifier import Classifier
 
 logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 # With a smaller share of known words, labels say little.
 FEW_KNOWN_WORDS = 0.5
@@ -96,7 +100,11 @@ class Scores(NamedTuple):
 def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOptions) -> Scores:
     """Scores texts in memory."""
     options.check(classifier)
-    tokenized = classifier.tokenize(texts)
+    return score_tokenized(classifier, classifier.tokenize(texts), options)
+
+
+def score_tokenized(classifier: "Classifier", tokenized: TokenizedDataset, options: ScoreOptions) -> Scores:
+    """Scores texts that are tokenized."""
     probabilities = classifier.scores(tokenized)
     known_words = known_word_shares(tokenized, classifier.tokenizer)
     chosen: Any
@@ -107,7 +115,7 @@ def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOption
         scores = np.array([rows.max(axis=1).mean() if len(rows) else 0 for rows in words], np.float32)
     elif classifier.problem_type == SINGLE_LABEL:
         chosen = classifier.choose(probabilities)
-        scores = probabilities[np.arange(len(texts)), chosen]
+        scores = probabilities[np.arange(len(tokenized)), chosen]
     elif classifier.problem_type == MULTI_LABEL:
         chosen = [np.flatnonzero(row) for row in classifier.choose(probabilities)]
         scores = probabilities.max(axis=1)
@@ -184,22 +192,10 @@ def score_batches(
     fields = options.fields(classifier)
     new_fields: list[pa.Field] = []
     texts_seen, known = 0, 0.0
-    for batch in batches:
-        table = batch.table
-        text_column = find_text_column(source, table.column_names, text_column, classifier.problem_type == TOKENS)
+    for table, tokenized in read_ahead(tokenize_batches(classifier, source, batches, text_column, on_bad_row)):
         new_fields = new_fields or name_fields(source, table.column_names, fields)
-        texts = column_values(source, batch, text_column)
-        if classifier.problem_type == TOKENS:  # words may be a list
-            texts = [join_words(text) for text in texts]
-        problems = [find_problem(text, text_column) for text in texts]
-        for number, problem in zip(batch.numbers, problems):
-            if problem:
-                on_bad_row(BadRow(source, batch.unit, number, problem))
-        kept = [index for index, problem in enumerate(problems) if not problem]
-        if len(kept) < len(texts):
-            table, texts = take_rows(table, kept), [texts[index] for index in kept]
-        scores = score_texts(classifier, texts, options)
-        texts_seen, known = texts_seen + len(texts), known + float(scores.known_words.sum())
+        scores = score_tokenized(classifier, tokenized, options)
+        texts_seen, known = texts_seen + len(tokenized), known + float(scores.known_words.sum())
         found = {"label": scores.labels, "score": scores.scores, "known_words": scores.known_words}
         if classifier.problem_type != TOKENS:
             found |= {f"score_{name}": row for name, row in zip(classifier.label_names, scores.probabilities.T)}
@@ -212,6 +208,39 @@ def score_batches(
             source,
             100 * known / texts_seen,
         )
+
+
+def tokenize_batches(
+    classifier: "Classifier",
+    source: str,
+    batches: Iterable[Batch],
+    text_column: Optional[str],
+    on_bad_row: OnBadRow,
+) -> Iterator[tuple[pa.Table, TokenizedDataset]]:
+    """Yields the rows of each batch that can be scored, and their tokenized texts."""
+    for batch in batches:
+        table = batch.table
+        text_column = find_text_column(source, table.column_names, text_column, classifier.problem_type == TOKENS)
+        texts = column_values(source, batch, text_column)
+        if classifier.problem_type == TOKENS:  # words may be a list
+            texts = [join_words(text) for text in texts]
+        problems = [find_problem(text, text_column) for text in texts]
+        for number, problem in zip(batch.numbers, problems):
+            if problem:
+                on_bad_row(BadRow(source, batch.unit, number, problem))
+        kept = [index for index, problem in enumerate(problems) if not problem]
+        if len(kept) < len(texts):
+            table, texts = take_rows(table, kept), [texts[index] for index in kept]
+        yield table, classifier.tokenize(texts)
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yields items. A thread makes the next one while the last one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def find_problem(text: Any, text_column: str) -> str:
