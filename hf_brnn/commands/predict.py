@@ -259,12 +259,23 @@ def predict_file(args: argparse.Namespace) -> None:
         # Files are read more than once: the first pass finds the encoding.
         with TemporaryDirectory(prefix="hf-brnn-") as folder:
             source = Path(folder) / "stdin.csv"
+
+            def name_stdin(record: logging.LogRecord) -> bool:
+                record.msg, record.args = record.getMessage().replace(str(source), "stdin"), ()
+                return True
+
+            handlers = logging.getLogger().handlers
+            for handler in handlers:
+                handler.addFilter(name_stdin)
             with source.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             try:
                 score_source(args, source, "stdin")
             except ValueError as error:
                 raise ValueError(str(error).replace(str(source), "stdin")) from error
+            finally:
+                for handler in handlers:
+                    handler.removeFilter(name_stdin)
     else:
         score_source(args, Path(args.input), args.input)
 

@@ -260,7 +260,8 @@ def predict_stdin(capfd, monkeypatch):
     return run
 
 
-def test_rows_come_from_stdin_and_go_to_stdout(predict_stdin, tmp_path):
+def test_rows_come_from_stdin_and_go_to_stdout(predict_stdin, tmp_path, caplog):
+    caplog.set_level("INFO")
     content = "id;text\n1;so happy\n2;café, so sad\n".encode("cp1252")
     ended = predict_stdin(content, "--output", "-")
     assert ended.code == 0
@@ -268,6 +269,7 @@ def test_rows_come_from_stdin_and_go_to_stdout(predict_stdin, tmp_path):
     assert scored["text"].tolist() == ["so happy", "café, so sad"]
     assert scored["label"].tolist() == ["POSITIVE", "NEGATIVE"]
     assert "2 rows written to stdout, 0 skipped." in ended.stderr
+    assert "stdin: texts from column 'text'" in caplog.messages
     ended = predict_stdin(content, "--output", tmp_path / "out.jsonl")
     assert pd.read_json(tmp_path / "out.jsonl", lines=True)["label"].tolist() == ["POSITIVE", "NEGATIVE"]
 
