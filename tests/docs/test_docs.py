@@ -19,12 +19,15 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 from processes import REPOSITORY
 
 from hf_brnn.commands.main import COMMANDS
 from hf_brnn.commands.parser import CommandParser
+from hf_brnn.training.arguments import build_arguments
+from hf_brnn.training.options import read_recipe, recipe_path
 
 DOCS = REPOSITORY / "docs"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md")])
@@ -37,6 +40,7 @@ MARKS = {
     "fine_tune.md": ("slow",),
     "compare.md": ("slow",),
     "doubt.md": ("slow",),
+    "learning_curve.md": ("slow",),
     "regression.md": ("slow",),
     "scale.md": ("ray", "slow"),
     "several_labels.md": ("slow",),
@@ -284,6 +288,14 @@ def test_messages_that_pages_explain_are_those_of_the_code():
         _, _, part = page.read_text(encoding="utf-8").partition("## Errors")
         quoted = re.findall(r"^\| `(.+?)` \|", part, flags=re.MULTILINE)
         assert [message for message in quoted if message not in known] == [], page.name
+
+
+def test_the_table_of_the_tutorial_has_the_values_of_its_recipe():
+    model, data, training, _ = build_arguments(read_recipe(recipe_path("tutorial")))
+    values = vars(training) | vars(data) | vars(model)
+    stated = re.findall(r"`(\w+): (\S+)`", (DOCS / "tutorial.md").read_text(encoding="utf-8"))
+    assert len(stated) > 10
+    assert {name: yaml.safe_load(value) for name, value in stated} == {name: values[name] for name, _ in stated}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

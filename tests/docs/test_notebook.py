@@ -37,16 +37,30 @@ def test_it_runs_without_error_or_warning(outputs):
 def test_the_model_is_better_than_the_most_frequent_label(outputs):
     text = text_of(outputs)
     sizes = [int(size) for size in re.findall(r"^(?:NEGATIVE|POSITIVE) +(\d+)$", text, flags=re.MULTILINE)]
-    rows, accuracy = (
-        float(re.search(rf"^{name} +([\d.]+)$", text, flags=re.MULTILINE)[1]) for name in ("rows", "accuracy")
-    )
+    accuracy, rows = map(float, re.search(r"^ +accuracy +([\d.]+) +(\d+)$", text, flags=re.MULTILINE).groups())
     share = max(sizes) / sum(sizes)
     assert accuracy > share + 5 * sqrt(share * (1 - share) / rows)
 
 
-def test_its_plot_and_its_answer_are_there(outputs):
+def test_its_model_its_plot_and_its_answer_are_there(outputs):
+    text = text_of(outputs)
+    assert re.search(r"\(forward_rnn\): LSTM\(", text)
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
-    assert re.search(r"\[{'label': '(NEGATIVE|POSITIVE)', 'score': 0\.\d+}\]", text_of(outputs))
+    assert re.search(r"\[{'label': '(NEGATIVE|POSITIVE)', 'score': 0\.\d+}\]", text)
+
+
+def test_it_reports_each_class_and_explains_a_prediction(outputs):
+    text = text_of(outputs)
+    for label in ("NEGATIVE", "POSITIVE"):
+        assert re.search(rf"^ +{label} +[\d.]+ +[\d.]+ +[\d.]+ +\d+$", text, flags=re.MULTILINE)
+    effects = dict(re.findall(r"^\d+ +(\w+) +(-?\d+\.\d+)$", text, flags=re.MULTILINE))
+    assert float(effects["happy"]) * float(effects["late"]) < 0
+
+
+def test_fine_tuning_beats_training_from_scratch_on_few_rows(outputs):
+    found = re.findall(r"^\d+ +(from scratch|fine-tuned) +\d+ +([\d.]+)", text_of(outputs), flags=re.MULTILINE)
+    accuracy = {name: float(value) for name, value in found}
+    assert accuracy["fine-tuned"] > accuracy["from scratch"]
 
 
 def test_the_committed_one_names_no_folder_and_no_time_of_a_machine():
