@@ -1,6 +1,7 @@
 """The demo: a Gradio page that classifies a text, shows the effect of each word, and classifies lines and files."""
 
 import html
+import inspect
 import json
 import math
 import os
@@ -8,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
@@ -52,16 +55,18 @@ TASKS = {
 }
 # The tag of words that are left plain.
 OUTSIDE = "O"
-NO_KNOWN_WORD = "<p>The model knows none of these words, so it can't judge the text.</p>"
+NO_KNOWN_WORD = '<p class="hint">The model knows none of these words, so it can\'t judge the text.</p>'
+# The section of a card that the page shows.
+LIMITS = "Limits and biases"
 CSS = """
-.gradio-container { max-width: 860px !important; margin: auto !important; }
+.gradio-container { max-width: min(860px, 100%) !important; margin: auto !important; }
 .words { line-height: 1.5; overflow-wrap: anywhere; padding-top: 12px; white-space: pre-wrap; }
-.words ~ p { font-size: 0.85em; margin-top: 12px; opacity: 0.75; }
-.words span { border-radius: 4px; display: inline-block; max-width: 100%; padding: 1px 4px; text-align: center;
-  vertical-align: top; }
+.hint { font-size: 0.9em; margin-top: 12px; opacity: 0.75; }
+.words span, .hint span { border-radius: 4px; padding: 1px 4px; }
+.words span { display: inline-block; max-width: 100%; text-align: center; vertical-align: top; }
 .words small { display: block; font-size: 0.7em; opacity: 0.75; }
-.words .for { background: rgb(35 163 149 / var(--strength)); }
-.words .against { background: rgb(249 115 22 / var(--strength)); }
+.for { background: rgb(35 163 149 / var(--strength, 0.45)); }
+.against { background: rgb(249 115 22 / var(--strength, 0.45)); }
 .words .tag { background: oklch(0.68 0.15 var(--hue) / 0.38); margin-bottom: 4px; }
 .verdict { font-size: 1.3em; font-weight: 600; padding-top: 12px; }
 .scores { border-collapse: collapse; margin: 12px 0 0 !important; width: 100%; }
@@ -74,7 +79,11 @@ CSS = """
 .scores .line span span { background: var(--body-text-color-subdued); height: 8px; width: var(--share); }
 .scores .chosen { font-weight: 600; }
 .scores .chosen .line span span { background: var(--color-accent); }
-.scored-file .empty { min-height: 80px !important; }
+.answer .html-container { padding-top: 20px; }
+.problem .html-container { padding: 0 12px; }
+.problem p { color: #b3261e; margin: 0; }
+.dark .problem p { color: #ff9d94; }
+.problem:not(:has(p)), .answer:not(:has(.words)):not(:has(.hint)):not(:has([download])) { display: none !important; }
 """
 
 # The scored file and its first rows.
@@ -100,6 +109,11 @@ def launch(directory: Path, name: str) -> None:
         build_demo(directory, name).launch(
             theme=gr.themes.Default(
                 primary_hue="blue", font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
+            ).set(
+                # Legible: 4.5:1 at least.
+                body_text_color_subdued="*neutral_500",
+                button_primary_background_fill="*primary_600",
+                button_primary_background_fill_hover="*primary_700",
             ),
             css=CSS,
             max_file_size=f"{MAX_FILE_MEGABYTES}mb",
@@ -108,27 +122,29 @@ def launch(directory: Path, name: str) -> None:
         )
 
 
-def read_examples(directory: Path) -> list[str]:
-    """Returns the texts of the widget in the card of a model directory; none without a card."""
+def read_card(directory: Path) -> tuple[list[str], str]:
+    """Returns the texts of the widget in the card of a model directory and the section on limits; nothing without a
+    card."""
     card = directory / CARD
-    metadata = (metadata_load(card) if card.is_file() else None) or {}
-    examples = [example for example in metadata.get("widget") or [] if isinstance(example, dict)]
-    return [example["text"] for example in examples if isinstance(example.get("text"), str)]
+    if not card.is_file():
+        return [], ""
+    examples = [each for each in (metadata_load(card) or {}).get("widget") or [] if isinstance(each, dict)]
+    limits = re.search(rf"^## {LIMITS}$(.*?)(^## |\Z)", card.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [each["text"] for each in examples if isinstance(each.get("text"), str)], limits[1].strip() if limits else ""
 
 
 def build_demo(directory: Path, name: str) -> gr.Blocks:
-    """Builds the page of a model directory, with the examples of its card. `name` is the name of the model on the
-    page."""
-    classifier, examples = load(directory), read_examples(directory)
+    """Builds the page of a model directory, with the examples and limits of its card. `name` is the name of the model
+    on the page."""
+    classifier = load(directory)
+    examples, limits = read_card(directory)
     problem_type, names = classifier.problem_type, classifier.label_names
 
     def classify(text: str) -> Any:
         if not text.strip():
-            raise gr.Error("Type a text first.", print_exception=False)
+            raise error("Type a text first.")
         if len(text) > MAX_CHARACTERS:
-            raise gr.Error(
-                f"The text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most.", print_exception=False
-            )
+            raise error(f"The text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most.")
         if problem_type == TOKENS:
             return tags_html(classifier, text)
         explanation = explain(classifier, text)
@@ -142,7 +158,7 @@ def build_demo(directory: Path, name: str) -> gr.Blocks:
     def score_lines(lines: str, progress: gr.Progress = gr.Progress()) -> Iterator[Scored]:  # noqa: B008
         texts = [line for line in lines.split("\n") if line.strip()]
         if not texts:
-            raise gr.Error("Paste some lines first.", print_exception=False)
+            raise error("Paste some lines first.")
         with TemporaryDirectory(prefix="hf-brnn-") as folder:
             source = Path(folder) / "lines.txt"
             source.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
@@ -150,14 +166,22 @@ def build_demo(directory: Path, name: str) -> gr.Blocks:
 
     def score_upload(
         file: Optional[str],
-        text_column: str,
+        text_column: Optional[str],
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[Scored]:
         if file is None:
-            raise gr.Error("Choose a file first.", print_exception=False)
-        if Path(file).suffix.lower() not in UPLOADS:
-            raise gr.Error(f"{Path(file).name} is not one of {', '.join(UPLOADS)}.", print_exception=False)
+            raise error("Choose a file first.")
+        check_suffix(file)
+        if text_column is None:
+            _, text_column = read_columns(Path(file), problem_type)
         yield from score(directory, Path(file), text_column, progress)
+
+    def list_columns(file: Optional[str]) -> Iterator[tuple[Any, None, None]]:
+        yield gr.Dropdown([], value=None, visible=False), None, None
+        if file is not None:
+            check_suffix(file)
+            columns, text_column = read_columns(Path(file), problem_type)
+            yield gr.Dropdown(columns, value=text_column, visible=True), None, None
 
     with gr.Blocks(title=f"{name} · hf-brnn", delete_cache=(60, 60 * KEPT_MINUTES)) as demo:
         gr.Markdown(
@@ -167,74 +191,162 @@ def build_demo(directory: Path, name: str) -> gr.Blocks:
         )
         with gr.Tab("One text"):
             text = gr.Textbox(label="Text", info=f"Up to {MAX_CHARACTERS:,} characters.", lines=1, max_lines=8)
+            problem = problem_component()
             button = gr.Button("Predict" if problem_type == REGRESSION else "Classify", variant="primary")
-            answer: list[gr.components.Component] = [
-                html_component("Tags" if problem_type == TOKENS else "Effect of each word")
+            with gr.Column(elem_classes="answer"):
+                answer = answer_components(problem_type)
+            shown = [*answer, problem]
+            # An answer and its text. It is shown if the text is still there.
+            found = [
+                gr.Textbox(visible=False),
+                *answer_components(problem_type, visible=False),
+                problem_component(visible=False),
             ]
-            if problem_type == SINGLE_LABEL:
-                answer.insert(0, gr.Label(label="Probabilities", render=False))
-            elif problem_type != TOKENS:
-                answer.insert(0, html_component("Labels" if problem_type == MULTI_LABEL else "Prediction"))
+            show_answer = on_page(classify, answer)
+
+            def answer_text(text: str) -> Iterator[list[Any]]:
+                yield from ([text, *values] for values in show_answer(text))
+
+            limit: dict[str, Any] = {"concurrency_id": "texts", "concurrency_limit": CONCURRENT_TEXTS}
+            gr.on([], classify, text, answer, api_name="classify", **limit)
+            text.change(
+                None,
+                [text, found[0]],
+                shown,
+                js=f"(text, answered) => text === answered ? [] : {json.dumps(empty(shown))}",
+            )
+            triggers = [button.click, text.submit]
             if examples:
-                gr.Examples(
-                    [[example] for example in examples],
+                dataset = gr.Dataset(components=[text], samples=[[example] for example in examples], label="Try")
+                triggers.append(dataset.click(None, dataset, text, js=f"index => {json.dumps(examples)}[index]").then)
+            for trigger in triggers:
+                trigger(
+                    answer_text,
                     text,
-                    answer,
-                    classify,
-                    cache_examples=False,
-                    run_on_click=True,
+                    found,
+                    trigger_mode="multiple",
+                    show_progress="minimal",
+                    show_progress_on=text,
                     api_visibility="private",
+                    **limit,
+                ).success(
+                    None, [text, *found], shown, js="(text, answered, ...found) => text === answered ? found : []"
                 )
-            for component in answer:
-                component.render()
-            gr.on(
-                [button.click, text.submit],
-                classify,
-                text,
-                answer,
-                api_name="classify",
-                concurrency_limit=CONCURRENT_TEXTS,
-                show_progress_on=answer[0],
+        limits_of = f"Up to {MAX_ROWS:,} {{}}, each of up to {MAX_CHARACTERS:,} characters."
+        with gr.Tab("Many texts"):
+            lines = gr.Textbox(
+                label="One text a line",
+                info=f"{limits_of.format('lines')} Empty lines are left out.",
+                lines=8,
+                max_lines=16,
             )
-        limits = f"Up to {MAX_ROWS:,} {{}}, each of up to {MAX_CHARACTERS:,} characters."
-        with gr.Tab("Many lines"):
-            lines = gr.Textbox(label="Lines", info=f"A text a line. {limits.format('lines')}", lines=8, max_lines=16)
-            lines_button = gr.Button("Score the lines", variant="primary")
-            lines_result = result_components(classifier)
+            add_scoring(score_lines, [lines], [lines], classifier)
         with gr.Tab("File"):
-            file = gr.File(label=f"File ({', '.join(UPLOADS)})", file_types=list(UPLOADS), height=140)
-            text_column = gr.Textbox("text", label="Column that holds the texts")
             gr.Markdown(
-                f"Up to {MAX_FILE_MEGABYTES} MB. {limits.format('rows')} In a scored csv or tsv file, a field that a "
-                "spreadsheet would run as a formula has a ' before it."
+                f"{', '.join(UPLOADS)}, up to {MAX_FILE_MEGABYTES} MB. {limits_of.format('rows')} In a scored csv or "
+                "tsv file, a field that a spreadsheet would run as a formula has a ' before it."
             )
-            file_button = gr.Button("Score the file", variant="primary")
-            file_result = result_components(classifier)
-        for click, score_function, inputs, outputs in (
-            (lines_button.click, score_lines, [lines], lines_result),
-            (file_button.click, score_upload, [file, text_column], file_result),
-        ):
-            click(
-                score_function,
-                inputs,
-                outputs,
+            file = gr.File(label="File", height=140)
+            text_column = gr.Dropdown(label="Column of the texts", interactive=True, visible=False)
+            # Clients of the API name the column.
+            named_column = gr.Textbox("text", label=text_column.label, visible=False)
+            scoring, result = add_scoring(score_upload, [file, text_column], [file, named_column], classifier)
+            file.change(None, cancels=[scoring])
+            file.change(
+                on_page(list_columns, [text_column, *result[:-1]]),
+                file,
+                [text_column, *result],
                 concurrency_limit=CONCURRENT_FILES,
-                concurrency_id="files",
-                show_progress_on=outputs[0],
+                api_visibility="private",
             )
+        if limits:
+            with gr.Accordion(LIMITS, open=False):
+                gr.Markdown(limits)
     return demo
 
 
-def html_component(label: str) -> gr.HTML:
-    return gr.HTML(label=label, show_label=True, container=True, padding=True, render=False)
+def error(message: str) -> gr.Error:
+    return gr.Error(message, print_exception=False)
 
 
-def result_components(classifier: "Classifier") -> list[gr.components.Component]:
-    headers = [*(field.name for field in ScoreOptions().fields(classifier)), "text"]
-    return [
-        gr.File(label="Scored file", interactive=False, elem_classes="scored-file"),
-        gr.Dataframe(label=f"First {PREVIEW_ROWS} rows", headers=headers, interactive=False, wrap=True),
-    ]
+def check_suffix(file: str) -> None:
+    """Raises:
+    gr.Error: The file is not one that may be uploaded.
+    """
+    if Path(file).suffix.lower() not in UPLOADS:
+        raise error(f"{Path(file).name} is not one of {', '.join(UPLOADS)}.")
+
+
+def on_page(function: Callable[..., Any], outputs: Sequence[Any]) -> Callable[..., Iterator[list[Any]]]:
+    """Returns `function` for the page: a `gr.Error` clears its outputs, and the message is one more output."""
+
+    @wraps(function)
+    def run(*inputs: Any) -> Iterator[list[Any]]:
+        try:
+            values = function(*inputs)
+            for each in values if inspect.isgenerator(values) else [values]:
+                yield [*(each if isinstance(each, tuple) else (each,)), ""]
+        except gr.Error as problem:
+            yield [*empty(outputs), f'<p role="alert">{html.escape(problem.message)}</p>']
+
+    return run
+
+
+def empty(components: Sequence[Any]) -> list[Any]:
+    """Returns the values of components that show nothing, for Python and for the browser."""
+    values: dict[Any, Any] = {gr.HTML: "", gr.Label: {}}
+    return [values.get(type(component)) for component in components]
+
+
+def add_scoring(
+    function: Callable[..., Iterator[Scored]],
+    inputs: list[gr.components.Component],
+    api_inputs: list[gr.components.Component],
+    classifier: "Classifier",
+) -> tuple[Any, list[gr.components.Component]]:
+    """Adds what scores many texts below their field: a button and the results. Returns the event of the button, and the
+    results with the problem."""
+    problem = problem_component()
+    button = gr.Button("Score", variant="primary")
+    with gr.Column(elem_classes="answer"):
+        result = [
+            gr.File(label="Scored file", interactive=False),
+            gr.Dataframe(
+                label=f"First {PREVIEW_ROWS} rows",
+                headers=[*(field.name for field in ScoreOptions().fields(classifier)), "text"],
+                interactive=False,
+                wrap=True,
+            ),
+        ]
+    limit: dict[str, Any] = {"concurrency_id": "files", "concurrency_limit": CONCURRENT_FILES}
+    gr.on([], function, api_inputs, result, **limit)
+    scoring = button.click(
+        on_page(function, result),
+        inputs,
+        [*result, problem],
+        show_progress_on=inputs[0],
+        api_visibility="private",
+        **limit,
+    )
+    return scoring, [*result, problem]
+
+
+def answer_components(problem_type: str, visible: bool = True) -> list[gr.components.Component]:
+    """Adds what shows the answer of one text."""
+
+    def html_component(label: str) -> gr.HTML:
+        return gr.HTML(label=label, show_label=True, container=True, visible=visible)
+
+    if problem_type == TOKENS:
+        return [html_component("Tag of each word")]
+    if problem_type == SINGLE_LABEL:
+        return [gr.Label(label="Probabilities", visible=visible), html_component("Effect of each word")]
+    heading = "Labels" if problem_type == MULTI_LABEL else "Prediction"
+    return [html_component(heading), html_component("Effect of each word")]
+
+
+def problem_component(visible: bool = True) -> gr.HTML:
+    return gr.HTML(elem_classes="problem", padding=False, visible=visible)
 
 
 def scores_html(scores: np.ndarray, classifier: "Classifier") -> str:
@@ -303,12 +415,13 @@ def words_html(explanation: Explanation, name: str, problem_type: str) -> str:
             side = sign = ""
         style = f'class="{side}" style="--strength: {0.1 + 0.7 * size / largest:.2f}"'
         words.append(f"<span {style}>{html.escape(part)}<small>{sign}{note}</small></span>")
-    moved, unit = html.escape(name), ""
+    moved, pronoun, unit = f"<strong>{html.escape(name)}</strong>", "it", ""
     if not is_regression:
-        moved, unit = f"the log odds of {moved}", " +0.7 doubles the odds."
+        moved, pronoun, unit = f"the log odds of {moved}", "them", " +0.7 doubles the odds."
     return (
-        f'<div class="words">{"".join(words)}</div><p>How much each word moves {moved} (teal: up, orange: down), '
-        f"compared with the same text with an unknown word in its place.{unit}</p>"
+        f'<div class="words">{"".join(words)}</div><p class="hint"><span class="for">Teal</span> words raise {moved}, '
+        f'<span class="against">orange</span> ones lower {pronoun}, compared with the same text with an unknown word '
+        f"in their place.{unit}</p>"
     )
 
 
@@ -316,6 +429,17 @@ def number(value: float, largest: Optional[float] = None, digits: int = 3) -> st
     """Returns a number with so many decimals that `largest`, by default itself, has `digits` significant digits."""
     size = max(abs(value if largest is None else largest), 1e-6)
     return f"{value:,.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
+
+
+def read_columns(source: Path, problem_type: str) -> tuple[list[str], str]:
+    """Returns the columns of a file, and the one that probably holds the texts.
+
+    Raises:
+        gr.Error: The file can't be read or passes a limit.
+    """
+    with closing(run_upload(source, "columns", source, problem_type)) as reports:
+        columns, text_column = next(reports)
+    return columns, text_column
 
 
 def score(model: Path, source: Path, text_column: str, progress: gr.Progress) -> Iterator[Scored]:
@@ -327,25 +451,32 @@ def score(model: Path, source: Path, text_column: str, progress: gr.Progress) ->
     suffix = source.suffix.lower()
     with TemporaryDirectory(prefix="hf-brnn-") as folder:
         target = Path(folder) / f"{source.stem}.scored{TARGET_SUFFIXES.get(suffix, suffix)}"
-        command = [sys.executable, "-m", upload.__name__, *map(str, (model, source, target, text_column))]
-        with subprocess.Popen(command, cwd=PACKAGE_FOLDER, stdout=subprocess.PIPE, encoding="utf-8") as process:
-            try:
-                reports = map(json.loads, process.stdout or ())
-                found: Any = next(reports, None)
-                rows = found
-                scored: Any = 0
-                while isinstance(found, int):
-                    progress((scored, rows), desc="Scoring", unit="texts")
-                    found = scored = next(reports, None)
-            except BaseException:
-                process.kill()
-                raise
-        if found is None:
-            raise gr.Error(explain_end(process.returncode, source), print_exception=False)
-        if isinstance(found, str):
-            # The name of the upload instead of its path on the server.
-            raise gr.Error(found.replace(str(source), source.name), print_exception=False)
+        with closing(run_upload(source, "score", source, model, target, text_column)) as reports:
+            found: Any = next(reports)
+            rows, scored = found, 0
+            while isinstance(found, int):
+                progress((scored, rows), desc="Scoring", unit="texts")
+                found = scored = next(reports)
         yield str(target), found
+
+
+def run_upload(source: Path, *arguments: Any) -> Generator[Any, None, None]:
+    """Runs the process of an upload until the generator is closed, and yields what it reports.
+
+    Raises:
+        gr.Error: The process reports what is wrong, or ends without an answer.
+    """
+    command = [sys.executable, "-m", upload.__name__, *map(str, arguments)]
+    with subprocess.Popen(command, cwd=PACKAGE_FOLDER, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        try:
+            for report in map(json.loads, process.stdout or ()):
+                if isinstance(report, str):
+                    # The name of the upload instead of its path on the server.
+                    raise error(report.replace(str(source), source.name))
+                yield report
+            raise error(explain_end(process.wait(), source))
+        finally:
+            process.kill()
 
 
 def explain_end(code: int, source: Path) -> str:

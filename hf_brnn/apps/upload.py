@@ -1,7 +1,12 @@
-"""Scores an upload of the demo, in a process of its own: whatever the file holds, the demo goes on.
+"""Reads an upload of the demo, in a process of its own: whatever the file holds, the demo goes on.
 
-`python -m hf_brnn.apps.upload MODEL SOURCE TARGET TEXT_COLUMN` writes a json value a line to stdout: the number of
-rows, after each batch the number of rows scored so far, and at the end the first scored rows or what is wrong.
+Writes a json value a line to stdout. The last one is the answer, or a string that says what is wrong.
+
+`python -m hf_brnn.apps.upload columns SOURCE PROBLEM_TYPE` answers with the names of the columns and the one that
+probably holds the texts.
+
+`python -m hf_brnn.apps.upload score SOURCE MODEL TARGET TEXT_COLUMN` scores the file, and answers with the first scored
+rows. Before that it writes the number of rows, and after each batch the number of rows scored so far.
 """
 
 import errno
@@ -11,8 +16,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ..data.bad_rows import BadRow
-from ..data.batches import column_values
+from ..data.batches import Batch, column_values
 from ..data.columns import find_text_column
 from ..data.files import read_batches
 from ..data.problem_type import TOKENS
@@ -33,12 +41,10 @@ MAX_SECONDS = 600
 PREVIEW_ROWS = 10
 
 
-def main(model: str, source: str, target: str, text_column: str) -> None:
-    """Scores the file."""
+def main(task: str, source: str, *arguments: str) -> None:
+    """Lists the columns of the file, or scores it."""
     try:
-        classifier = load(model)
-        limit_resources()
-        score_upload(classifier, Path(source), Path(target), text_column)
+        (list_columns if task == "columns" else score_upload)(Path(source), *arguments)
     except MemoryError:
         report(f"{source} needs more than {MAX_MEGABYTES:,} MB of memory, the limit of this page. Split the file.")
     except (OSError, ValueError) as error:
@@ -64,12 +70,58 @@ def limit_resources() -> None:
     signal.alarm(MAX_SECONDS)
 
 
-def score_upload(classifier: "Classifier", source: Path, target: Path, text_column: str) -> None:
+def list_columns(source: Path, problem_type: str) -> None:
+    """Reports the columns of the first rows, and the one that `hf-brnn predict` takes, or else the one with the longest
+    texts.
+
+    Raises:
+        ValueError: The file can't be read or passes a limit.
+    """
+    limit_resources()
+    batch = next(read_batches(source, refuse), None)
+    if batch is None:
+        raise ValueError(f"{source}: there is no row to score.")
+    names = batch.table.column_names
+    check_columns(source, names)
+    try:
+        text_column = find_text_column(str(source), names, is_tokens=problem_type == TOKENS)
+    except ValueError:
+        text_column = max(names, key=lambda name: count_characters(batch, name))
+    report([names, text_column])
+
+
+def check_columns(source: Path, names: list[str]) -> None:
+    """Raises:
+    ValueError: There are too many columns, or the name of one is too long.
+    """
+    if len(names) > MAX_COLUMNS:
+        raise ValueError(f"{source} has {len(names):,} columns; {MAX_COLUMNS:,} are the most. Remove some.")
+    for place, name in enumerate(names, 1):
+        if len(name) > MAX_CHARACTERS:
+            raise ValueError(
+                f"{source}: the name of column {place} has {len(name):,} characters; {MAX_CHARACTERS:,} are the most. "
+                "Rename it."
+            )
+
+
+def count_characters(batch: Batch, name: str) -> int:
+    """Returns the number of characters of a column of texts or of lists of words; 0 for any other."""
+    column = batch.table[name]
+    if pa.types.is_list(column.type):
+        column = pc.list_flatten(column)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return 0
+    return pc.sum(pc.utf8_length(column)).as_py() or 0
+
+
+def score_upload(source: Path, model: str, target: str, text_column: str) -> None:
     """Scores the file and reports on it.
 
     Raises:
         ValueError: The file can't be read or passes a limit.
     """
+    classifier = load(model)
+    limit_resources()
     report(count_rows(source, text_column, classifier))
     scored = 0
 
@@ -78,8 +130,8 @@ def score_upload(classifier: "Classifier", source: Path, target: Path, text_colu
         scored += count
         report(scored)
 
-    score_file(classifier, source, target, text_column, refuse, on_scored, escape_formulas=True)
-    first = next(read_batches(target, refuse, PREVIEW_ROWS)).table
+    score_file(classifier, source, Path(target), text_column, refuse, on_scored, escape_formulas=True)
+    first = next(read_batches(Path(target), refuse, PREVIEW_ROWS)).table
     names = [field.name for field in ScoreOptions().fields(classifier)]
     # The upload may have columns of these names: the new ones are the last.
     columns = [first[name].to_pylist() for name in (*first.column_names[-len(names) :], text_column)]
@@ -103,8 +155,7 @@ def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
     rows = 0
     for batch in read_batches(source, refuse):
         names = batch.table.column_names
-        if len(names) > MAX_COLUMNS:
-            raise ValueError(f"{source} has {len(names):,} columns; {MAX_COLUMNS:,} are the most. Remove some.")
+        check_columns(source, names)
         text_column = find_text_column(str(source), names, text_column, classifier.problem_type == TOKENS)
         rows += len(batch.table)
         if rows > MAX_ROWS:

@@ -98,6 +98,11 @@ def classifier():
     return OnnxClassifier(PRETRAINED_FOLDER)
 
 
+def choose_file(page, path):
+    page.get_by_role("tab", name="File").click()
+    page.get_by_role("tabpanel").get_by_label("File upload").first.set_input_files(path)
+
+
 def download(page):
     with page.expect_download() as started:
         page.locator("a[download*=scored]").click()
@@ -137,14 +142,70 @@ def test_an_example_is_classified_by_a_click(page):
     expect(page.get_by_test_id("label-output-value")).to_have_text("POSITIVE")
 
 
+def test_the_answer_is_above_the_examples(page):
+    example = page.get_by_text("so happy with it")
+    assert page.locator(".answer").first.is_hidden()
+    example.click()
+    expect(page.locator(".words")).to_be_visible()
+    below_button, answer, below_answer = (
+        each.bounding_box()["y"]
+        for each in (page.get_by_role("button", name="Classify"), page.locator(".words"), example)
+    )
+    assert below_button < answer < below_answer
+
+
+def test_a_text_that_fails_or_changes_loses_its_answer(page):
+    text, words = page.get_by_label("Text"), page.locator(".words")
+    alert = page.get_by_role("alert")
+    for change, problem in (
+        (lambda: text.fill("x" * 1001), "The text has 1,001 characters; 1,000 are the most."),
+        (lambda: text.fill(" "), "Type a text first."),
+    ):
+        page.get_by_text("so happy with it").click()
+        expect(words).to_contain_text("happy")
+        expect(alert).to_have_count(0)
+        change()
+        expect(page.locator(".answer").first).to_be_hidden()
+        text.press("Enter")
+        expect(alert).to_have_text(problem)
+        assert is_right_below(alert, text)
+        assert page.locator(".answer").first.is_hidden()
+
+
+def is_right_below(alert, field):
+    """Returns whether a problem stands below its field, and nothing else is between them."""
+    box, of_field = alert.bounding_box(), field.bounding_box()
+    return 0 < box["y"] - of_field["y"] - of_field["height"] < 60
+
+
+def test_an_answer_that_comes_late_is_not_shown_beside_another_text(page):
+    text, held = page.get_by_label("Text"), []
+    page.route("**/queue/data*", lambda route: held.append(route), times=1)
+    text.fill("so sad")
+    with page.expect_request("**/queue/data*"):
+        text.press("Enter")
+    text.fill("so happy")
+    page.evaluate(
+        """() => {
+            const answer = document.querySelector(".answer");
+            const options = { childList: true, subtree: true };
+            window.seen = "";
+            new MutationObserver(() => (window.seen += answer.textContent)).observe(answer, options);
+        }"""
+    )
+    # The answers of a page come in one stream, in order.
+    text.press("Enter")
+    held[0].continue_()
+    expect(page.locator(".words")).to_contain_text("happy")
+    assert "sad" not in page.evaluate("window.seen")
+
+
 def test_a_file_comes_back_scored_row_by_row(page, classifier, tmp_path):
     texts = [f"{'happy' if i % 3 else 'sad'}, number {i}\nof many " + "really " * (i % 17) for i in range(300)]
     pd.DataFrame({"id": range(300), "tweet": texts}).to_csv(tmp_path / "mine.csv", index=False)
-    page.get_by_role("tab", name="File").click()
-    page.locator("input[accept*=parquet]").set_input_files(tmp_path / "mine.csv")
-    page.get_by_label("Column").fill("tweet")
-    expect(page.get_by_label("mine.csv")).to_be_visible()
-    page.get_by_role("button", name="Score the file").click()
+    choose_file(page, tmp_path / "mine.csv")
+    expect(page.get_by_label("Column of the texts")).to_have_value("tweet")
+    page.get_by_role("button", name="Score").click()
     file = download(page)
     assert file.suggested_filename == "mine.scored.csv"
     scored = pd.read_csv(file.path())
@@ -157,9 +218,9 @@ def test_a_file_comes_back_scored_row_by_row(page, classifier, tmp_path):
 
 def test_pasted_lines_come_back_scored(page, classifier):
     texts = ["so happy", 'so sad, "really"', "best day ever"]
-    page.get_by_role("tab", name="Many lines").click()
-    page.get_by_label("Lines").fill("\n\n".join(texts))
-    page.get_by_role("button", name="Score the lines").click()
+    page.get_by_role("tab", name="Many texts").click()
+    page.get_by_label("One text a line").fill("\n\n".join(texts))
+    page.get_by_role("button", name="Score").click()
     scored = pd.read_csv(download(page).path())
     assert scored["text"].tolist() == texts
     np.testing.assert_allclose(scored["score"], classifier(texts).max(axis=1), atol=1e-5)
@@ -170,9 +231,74 @@ def test_limits_that_are_passed_are_named(page, tmp_path):
     page.get_by_role("button", name="Classify").click()
     expect(page.get_by_text("The text has 1,001 characters; 1,000 are the most.")).to_be_visible()
     (tmp_path / "big.csv").write_text("text\n" + "a\n" * 10_500_000)
-    page.get_by_role("tab", name="File").click()
-    page.locator("input[accept*=parquet]").set_input_files(tmp_path / "big.csv")
+    choose_file(page, tmp_path / "big.csv")
     expect(page.get_by_text("exceed the maximum allowed size of 20.0 Mb")).to_be_visible()
+
+
+def test_the_column_of_the_texts_is_chosen_from_a_list(page, classifier, tmp_path):
+    rows = [{"id": "tweet 1", "note": "so sad", "body": "so happy with all of it"}] * 3
+    pd.DataFrame(rows).to_json(tmp_path / "mine.jsonl", orient="records", lines=True)
+    column = page.get_by_label("Column of the texts")
+    page.get_by_role("tab", name="File").click()
+    expect(column).to_be_hidden()
+    choose_file(page, tmp_path / "mine.jsonl")
+    expect(column).to_have_value("body")
+    column.click()
+    expect(page.get_by_role("option")).to_have_text([re.compile(name) for name in ("id", "note", "body")])
+    page.get_by_role("option", name="note").click()
+    page.get_by_role("button", name="Score").click()
+    scored = pd.read_json(download(page).path(), lines=True)
+    assert scored["label"].tolist() == classifier.predict(["so sad"] * 3)
+    page.get_by_label("Clear").click()
+    expect(column).to_be_hidden()
+    expect(page.locator("a[download*=scored]")).to_be_hidden()
+
+
+def test_a_file_that_cannot_be_read_is_named_below_its_field(page, write_file):
+    alert, result = page.get_by_role("alert"), page.locator("a[download*=scored]")
+    column = page.get_by_label("Column of the texts")
+    choose_file(page, write_file("good.csv", "text\nso happy\n"))
+    expect(column).to_have_value("text")
+    page.get_by_role("button", name="Score").click()
+    expect(result).to_be_visible()
+    for name, content, message in (
+        ("photo.png", "PNG", "photo.png is not one of .csv, .tsv, .json, .jsonl, .parquet, .txt."),
+        ("fields.csv", "id,text\n1,a\n2,b,c\n", "fields.csv, line 3: 3 fields instead of 2"),
+    ):
+        page.get_by_label("Clear").click()
+        choose_file(page, write_file(name, content))
+        expect(alert).to_contain_text(message)
+        expect(result).to_be_hidden()
+        expect(column).to_be_hidden()
+        assert is_right_below(alert, page.get_by_label(name))
+    page.get_by_role("button", name="Score").click()
+    expect(alert).to_contain_text("fields.csv, line 3: 3 fields instead of 2")
+
+
+def test_scoring_that_fails_names_the_row_and_clears_the_results(page, write_file):
+    alert, result = page.get_by_role("alert"), page.locator("a[download*=scored]")
+    page.get_by_role("tab", name="Many texts").click()
+    lines, button = page.get_by_label("One text a line"), page.get_by_role("button", name="Score")
+    lines.fill("so happy")
+    button.click()
+    expect(result).to_be_visible()
+    lines.fill("so happy\n" + "x" * 1001)
+    button.click()
+    expect(alert).to_contain_text("lines.txt, line 2: the text has 1,001 characters; 1,000 are the most.")
+    assert is_right_below(alert, lines)
+    expect(result).to_be_hidden()
+
+    choose_file(page, write_file("long.csv", "text,note\nso happy," + "x" * 1001 + "\n"))
+    column = page.get_by_label("Column of the texts")
+    expect(column).to_have_value("text")
+    button.click()
+    expect(result).to_be_visible()
+    column.click()
+    page.get_by_role("option", name="note").click()
+    button.click()
+    expect(alert).to_contain_text("long.csv, line 2: the text has 1,001 characters; 1,000 are the most.")
+    assert is_right_below(alert, column)
+    expect(result).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -209,7 +335,7 @@ def test_an_upload_whose_process_dies_leaves_the_demo_alive(write_file, monkeypa
 
 
 def test_a_compressed_upload_is_refused(client, write_file):
-    with pytest.raises(AppError, match=r"csv|file type"):
+    with pytest.raises(AppError, match=r"a.csv.gz is not one of .csv, .tsv"):
         client.predict(handle_file(write_file("a.csv.gz", b"x")), "text", api_name="/score_upload")
 
 
@@ -241,6 +367,17 @@ def test_a_short_request_does_not_wait_for_a_long_file(server, client, tmp_path)
     assert len(pd.read_csv(scored)) == 2
     scored, _ = job.result()
     assert len(pd.read_csv(scored)) == 40_000
+
+
+def test_the_limits_of_the_card_can_be_read(page):
+    limits = page.get_by_text("It does not detect irony.")
+    expect(limits).to_be_hidden()
+    page.get_by_role("button", name="Limits and biases").click()
+    expect(limits).to_be_visible()
+    expect(page.get_by_text("one of 2 labels: NEGATIVE, POSITIVE.")).to_be_visible()
+    expect(page.get_by_text("Up to 1,000 characters.")).to_be_visible()
+    page.get_by_role("tab", name="File").click()
+    expect(page.get_by_text("up to 20 MB. Up to 100,000 rows, each of up to 1,000 characters.")).to_be_visible()
 
 
 @pytest.fixture
@@ -283,7 +420,7 @@ def test_labels_that_pass_their_thresholds_are_marked(open_demo):
             chosen, key=lambda name: -scores[classifier.label_names.index(name)]
         )
         assert re.findall(r">([\d.]+) %", answer) == [f"{100 * score:.1f}" for score in sorted(scores, reverse=True)]
-        assert f"the log odds of {classifier.label_names[scores.argmax()]} (teal" in words
+        assert f"the log odds of <strong>{classifier.label_names[scores.argmax()]}</strong>, " in words
     show(page, TEXTS[0])
     expect(page.locator(".scores tr")).to_have_count(3)
     scored, preview = client.predict("\n".join(TEXTS), api_name="/score_lines")
@@ -313,7 +450,7 @@ def test_numbers_are_shown_with_their_targets(open_demo):
     notes = [float(note) for note in page.locator(".words small").all_inner_texts()]
     effects = [effect for _, effect in explanation.parts if effect is not None]
     np.testing.assert_allclose(notes, effects, atol=0.05 * max(map(abs, effects)))
-    expect(page.get_by_text("How much each word moves valence (teal: up, orange: down)")).to_be_visible()
+    expect(page.get_by_text("Teal words raise valence, orange ones lower it, compared with")).to_be_visible()
     assert "%" not in page.locator(".gradio-container").inner_text()
     scored, preview = client.predict("\n".join(TEXTS), api_name="/score_lines")
     table = pd.read_csv(scored)
@@ -339,7 +476,7 @@ def test_words_are_shown_with_their_tags(open_demo, tmp_path):
     shown = dict(zip(legend.locator(".tag").all_inner_texts(), legend.locator(".tag").evaluate_all(color)))
     assert shown == colors
     assert len(set(shown.values())) == 2
-    assert client.predict("xqwzf fdsf", api_name="/classify").startswith("<p>The model knows none")
+    assert client.predict("xqwzf fdsf", api_name="/classify").startswith('<p class="hint">The model knows none')
 
     rows = [{"tokens": text.split()} for text in TEXTS]
     pd.DataFrame(rows).to_json(tmp_path / "words.jsonl", orient="records", lines=True)

@@ -11,14 +11,61 @@ from processes import run_new_python
 
 from hf_brnn import PRETRAINED_FOLDER
 from hf_brnn.apps import upload
+from hf_brnn.data.problem_type import SINGLE_LABEL, TOKENS
 
 
 def score(source, target, *setup):
     """Returns what the process that scores an upload reports. `setup` is run in it first."""
-    arguments = [str(PRETRAINED_FOLDER), str(source), str(target), "text"]
+    arguments = ["score", str(source), str(PRETRAINED_FOLDER), str(target), "text"]
     code = "\n".join(("from hf_brnn.apps import upload", *setup, f"upload.main(*{arguments})"))
     process = run_new_python("-c", code, check=False)
     return process.returncode, [json.loads(line) for line in process.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem_type", "columns", "text_column"),
+    [
+        (
+            "named.csv",
+            "a very long note,Tweet\nthat says nothing,x\n",
+            SINGLE_LABEL,
+            ["a very long note", "Tweet"],
+            "Tweet",
+        ),
+        ("other.csv", "id,body,url\n1,so happy,x\n2,so sad,y\n", SINGLE_LABEL, ["id", "body", "url"], "body"),
+        ("several.csv", "review,comment\nshort,much longer\n", SINGLE_LABEL, ["review", "comment"], "comment"),
+        ("words.jsonl", '{"n": 123456789, "id": "a", "parts": ["so", "happy"]}', TOKENS, ["n", "id", "parts"], "parts"),
+        ("same.csv", "note,note\na,so happy\n", SINGLE_LABEL, ["note", "note_2"], "note_2"),
+    ],
+)
+def test_the_column_of_the_texts_is_found(write_file, capsys, name, content, problem_type, columns, text_column):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upload, "limit_resources", lambda: None)
+        upload.main("columns", str(write_file(name, content)), problem_type)
+    assert json.loads(capsys.readouterr().out) == [columns, text_column]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.txt", "", "empty.txt: there is no row to score."),
+        ("wide.csv", "a," * 101 + "\n" + "b," * 101 + "\n", "wide.csv has 102 columns; 100 are the most. Remove some."),
+        ("name.csv", "a" * 1001 + "\nb\n", "name.csv: the name of column 1 has 1,001 characters; 1,000 are the most."),
+    ],
+)
+def test_columns_that_cannot_be_listed_are_named(write_file, capsys, name, content, message):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upload, "limit_resources", lambda: None)
+        upload.main("columns", str(write_file(name, content)), SINGLE_LABEL)
+    assert message in json.loads(capsys.readouterr().out)
+
+
+def test_columns_are_read_within_the_limits(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[" + " " * 300 * 2**20)
+    code = f"from hf_brnn.apps import upload; upload.MAX_MEGABYTES = 100; upload.main('columns', {str(path)!r}, '')"
+    process = run_new_python("-c", code)
+    assert "a.json needs more than 100 MB of memory, the limit of this page" in json.loads(process.stdout)
 
 
 def test_rows_are_counted_then_scored(tmp_path):
@@ -68,5 +115,5 @@ def test_files_that_would_take_gigabytes_are_refused(tmp_path, name, capsys):
         message = f"{name} has 1,024 columns; 100 are the most"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(upload, "limit_resources", lambda: None)
-        upload.main(PRETRAINED_FOLDER, str(path), str(tmp_path / "out.jsonl"), "text")
+        upload.main("score", str(path), str(PRETRAINED_FOLDER), str(tmp_path / "out.jsonl"), "text")
     assert message in json.loads(capsys.readouterr().out)
