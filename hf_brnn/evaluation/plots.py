@@ -32,7 +32,7 @@ STYLE: Any = {
     "font.size": 10,
     "grid.color": "#e5e7eb",
     "legend.frameon": False,
-    "savefig.dpi": 144,
+    "savefig.dpi": 120,
     "savefig.facecolor": "white",
     "svg.fonttype": "none",
     "svg.hashsalt": "hf_brnn",

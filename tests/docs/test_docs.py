@@ -48,6 +48,7 @@ MARKS = {
     "several_gpus.md": ("slow",),
     "stream.md": ("slow",),
     "token_classification.md": ("slow",),
+    "train_on_my_data.md": ("slow",),
     "trainer.md": ("slow",),
 }
 NOT_RUN = re.compile(r"<!-- not run: \S.* -->\s*")

@@ -47,7 +47,7 @@ def test_the_mean_f1_of_two_labels_is_the_highest_that_any_threshold_reaches():
     assert tuned > f1_score(labels, probabilities.argmax(axis=1), average="macro") + 0.03
 
 
-@pytest.mark.parametrize("wanted", [0.5, 0.8])
+@pytest.mark.parametrize("wanted", [pytest.param(0.5, marks=pytest.mark.slow), 0.8])
 def test_a_wanted_precision_is_reached_with_the_most_rows(wanted):
     probabilities, labels = rare_label()
     thresholds = tune_thresholds(probabilities, labels, f"precision={wanted}")

@@ -381,7 +381,7 @@ def test_loading_a_classifier_as_base_model_reports_nothing_unexpected(tmp_path)
     assert not report["missing_keys"]
 
 
-@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+@pytest.mark.parametrize("pooling", ["last", pytest.param("max_mean", marks=pytest.mark.slow)])
 def test_gradients_of_padded_texts_are_those_of_finite_differences(pooling):
     model = make_model(pooling=pooling).double()
     attention_mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]])

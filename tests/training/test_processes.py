@@ -269,6 +269,7 @@ def test_the_processes_wait_for_the_data_however_long_its_preparation_takes(tmp_
     run_together(2, FAIL, "wait", *TINY, "--output_dir", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):
     sizes = ("--num_train_epochs", 6, "--per_device_train_batch_size", 7, "--early_stopping_patience", 6)
     arguments = ("scripts/train.py", *SHORT, *sizes, "--output_dir")

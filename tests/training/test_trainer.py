@@ -234,6 +234,7 @@ def kill_after_first_checkpoint(output_dir, *arguments):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(tmp_path):
     arguments = (
         *SHORT,

@@ -42,7 +42,7 @@ def test_gradient_checkpointing_gives_the_same_gradients():
         torch.testing.assert_close(checkpointed.get_parameter(name).grad, parameter.grad)
 
 
-@pytest.mark.parametrize("pooling", ["last", "max_mean"])
+@pytest.mark.parametrize("pooling", [pytest.param("last", marks=pytest.mark.slow), "max_mean"])
 def test_gradients_are_those_of_finite_differences(pooling):
     model = make_batchwise(pooling=pooling, embedding_dropout=0.3, recurrent_dropout=0.3).double().train()
     attention_mask = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]])
