@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,15 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hf_brnn import PRETRAINED
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.file_format import FileFormat
 from hf_brnn.data.files import read_batches
 from hf_brnn.data.rows import load_rows
+from hf_brnn.data.streaming import SourceScan, SplitThresholds, StreamSplits, scan_source
+from hf_brnn.data.text import text_key
+from hf_brnn.inference.load import load
+from hf_brnn.inference.score_files import score_file
 
 
 def zstd(content):
@@ -209,31 +215,55 @@ FIELD = st.text(
 )
 
 
+# Writers of pandas, not ours.
+WRITERS = {
+    "a.csv": lambda frame, path: frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL),
+    "a.csv.gz": lambda frame, path: frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL),
+    "b.csv": lambda frame, path: frame.to_csv(path, index=False, sep=";", quoting=csv.QUOTE_ALL, encoding="utf-8-sig"),
+    "c.csv": lambda frame, path: frame.to_csv(path, index=False, encoding="utf-16", quoting=csv.QUOTE_ALL),
+    "a.tsv": lambda frame, path: frame.to_csv(path, index=False, sep="\t", quoting=csv.QUOTE_ALL),
+    "a.jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    "b.jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True, force_ascii=False),
+    "a.json": lambda frame, path: frame.to_json(path, orient="records"),
+    "b.json": lambda frame, path: frame.to_json(path, orient="columns"),
+    "c.json": lambda frame, path: frame.to_json(path, orient="split"),
+    "a.parquet": lambda frame, path: frame.to_parquet(path),
+}
+
+
 @settings(max_examples=60, deadline=None)
 @given(texts=st.lists(FIELD.filter(str.strip), min_size=1, max_size=5))
 def test_one_table_is_the_same_in_all_formats(tmp_path_factory, texts):
-    """Through the writers of pandas, not ours."""
     folder = tmp_path_factory.mktemp("table")
     frame = pd.DataFrame({"id": [str(row) for row in range(len(texts))], "text": texts})
-    writers = {
-        "a.csv": lambda path: frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL),
-        "a.csv.gz": lambda path: frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL),
-        "b.csv": lambda path: frame.to_csv(path, index=False, sep=";", quoting=csv.QUOTE_ALL, encoding="utf-8-sig"),
-        "c.csv": lambda path: frame.to_csv(path, index=False, encoding="utf-16", quoting=csv.QUOTE_ALL),
-        "a.tsv": lambda path: frame.to_csv(path, index=False, sep="\t", quoting=csv.QUOTE_ALL),
-        "a.jsonl": lambda path: frame.to_json(path, orient="records", lines=True),
-        "b.jsonl": lambda path: frame.to_json(path, orient="records", lines=True, force_ascii=False),
-        "a.json": lambda path: frame.to_json(path, orient="records"),
-        "b.json": lambda path: frame.to_json(path, orient="columns"),
-        "c.json": lambda path: frame.to_json(path, orient="split"),
-        "a.parquet": lambda path: frame.to_parquet(path),
-    }
-    quoted = FileFormat(quoting="minimal")
-    for name, write in writers.items():
-        write(folder / name)
-        batches = read_batches(folder / name, pytest.fail, file_format=quoted)
+    for name, write in WRITERS.items():
+        write(frame, folder / name)
+        batches = read_batches(folder / name, pytest.fail, file_format=FileFormat(quoting="minimal"))
         found = [row for batch in batches for row in batch.table.to_pylist()]
         assert found == frame.to_dict("records"), name
+
+
+@settings(max_examples=10, deadline=None)
+@given(texts=st.lists(FIELD.filter(str.strip), min_size=2, max_size=5, unique_by=text_key))
+def test_one_table_is_the_same_for_training_streaming_and_scoring(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("table")
+    frame = pd.DataFrame({"label": ["a", "b", "a", "b", "a"][: len(texts)], "text": texts})
+    classifier = load(PRETRAINED)
+    for name, write in WRITERS.items():
+        write(frame, folder / name)
+        args = DataArguments(
+            data_files=[str(folder / name)], quoting=None if "parquet" in name or "json" in name else "minimal",
+            label_names=["a", "b"], validation_size=0, test_size=0,
+        )  # fmt: skip
+        assert load_rows(args).texts == texts, name
+        streamed = replace(args, streaming=True)
+        splits = StreamSplits(SplitThresholds.from_args(streamed), streamed)
+        assert list(scan_source(streamed, splits, SourceScan(np.zeros(1, dtype=np.int64)))) == texts, name
+        file_format = FileFormat(quoting=args.quoting)
+        score_file(
+            classifier, folder / name, folder / "scored.parquet", None, pytest.fail, int, file_format=file_format
+        )
+        assert pd.read_parquet(folder / "scored.parquet")["text"].tolist() == texts, name
 
 
 @pytest.mark.parametrize(
