@@ -82,7 +82,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     tests = {"test": splits["test"]}
     if args.held_out_files:
         tests["held-out"] = load_rows(
-            replace(data_args, data_files=args.held_out_files, max_rows=None, label_names=splits["test"].label_names)
+            replace(
+                data_args,
+                data_files=args.held_out_files,
+                held_out_files=None,
+                max_rows=None,
+                label_names=splits["test"].label_names,
+            )
         )
     with tempfile.TemporaryDirectory() as folder:
         contestants = our_contestants(args, Path(folder))
