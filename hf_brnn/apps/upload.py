@@ -26,7 +26,7 @@ from ..data.files import read_batches
 from ..data.problem_type import TOKENS
 from ..data.targets import join_words
 from ..inference.load import load
-from ..inference.score_files import ScoreOptions, score_file
+from ..inference.score_files import ScoreOptions, find_problem, score_file
 
 if TYPE_CHECKING:
     from ..inference.base_classifier import Classifier
@@ -161,9 +161,7 @@ def count_rows(source: Path, text_column: str, classifier: "Classifier") -> int:
         if rows > MAX_ROWS:
             raise ValueError(f"{source} has more than {MAX_ROWS:,} rows, the limit of this page. Split the file.")
         for number, text in zip(batch.numbers, column_values(str(source), batch, text_column)):
-            text = join_words(text)
-            if isinstance(text, str) and len(text) > MAX_CHARACTERS:
-                problem = f"the text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most"
+            if problem := find_problem(join_words(text), text_column, MAX_CHARACTERS):
                 refuse(BadRow(str(source), batch.unit, number, problem))
     return rows
 

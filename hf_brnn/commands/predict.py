@@ -4,19 +4,19 @@ import argparse
 import logging
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from glob import has_magic
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Optional
 
+from ..data.file_format import STDIO, SUFFIXES, WRITABLE_SUFFIXES, FileFormat
 from .output import check_output_path
 from .parser import CommandParser, run_command
 from .rows import FORMAT_OPTIONS, add_format_options
 
 if TYPE_CHECKING:
-    from ..data.file_format import FileFormat
     from ..inference.score_files import ScoreOptions
 
 EXAMPLES = """\
@@ -30,12 +30,8 @@ examples:
 
 # Printed in place of label and score.
 NO_KNOWN_WORD = "no known word"
-# The name of stdin and stdout.
-STDIO = "-"
 # Options that only files need.
 FILE_OPTIONS = (*FORMAT_OPTIONS, "text_column", "skip_bad_rows")
-INPUTS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".arrow", ".feather", ".xlsx")
-WRITABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 logger = logging.getLogger("hf-brnn")
 
@@ -132,7 +128,7 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
     if files := [text for text in args.texts if _is_file_name(text)]:
         file = Path(files[0])
         kind = "is a file" if file.is_file() else "is a directory" if file.is_dir() else "looks like a file"
-        advice = f"--input {file} --output scored{file.suffix if file.suffix in WRITABLE else '.csv'}"
+        advice = f"--input {file} --output scored{file.suffix if file.suffix in WRITABLE_SUFFIXES else '.csv'}"
         if file.is_dir():
             advice = "--input with one of its files"
         parser.error(f"{files[0]!r} {kind}, but a text was expected. To classify the rows of a file, use {advice}")
@@ -170,7 +166,7 @@ def _is_file_name(text: str) -> bool:
         return False
     path = Path(text)
     is_one_word = len(text.split()) == 1
-    return path.is_file() or ("/" in text and path.is_dir()) or (is_one_word and path.suffix in INPUTS)
+    return path.is_file() or ("/" in text and path.is_dir()) or (is_one_word and path.suffix in SUFFIXES)
 
 
 def check_input(args: argparse.Namespace) -> None:
@@ -193,8 +189,10 @@ def check_input(args: argparse.Namespace) -> None:
         raise ValueError(f"--output {args.output} is a URL, but must be a local file. Name one.")
     if "://" in args.input:
         return
-    if args.engine == "local" and args.output != STDIO and Path(args.output).suffix.lower() not in WRITABLE:
-        raise ValueError(f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE)}. Rename the file.")
+    if args.engine == "local" and args.output != STDIO and Path(args.output).suffix.lower() not in WRITABLE_SUFFIXES:
+        raise ValueError(
+            f"--output {args.output}: unknown suffix, expected {', '.join(WRITABLE_SUFFIXES)}. Rename the file."
+        )
     if args.input == STDIO:
         return
     path = Path(args.input)
@@ -247,41 +245,46 @@ def score_options(args: argparse.Namespace) -> "ScoreOptions":
     return ScoreOptions(args.all_scores, args.min_score, args.known_words)
 
 
-def file_format(args: argparse.Namespace) -> "FileFormat":
-    from ..data.file_format import FileFormat
-
+def file_format(args: argparse.Namespace) -> FileFormat:
     return FileFormat(args.encoding, args.delimiter, args.quoting)
 
 
 def predict_file(args: argparse.Namespace) -> None:
     """Writes the rows of a file with label and score."""
-    if args.input == STDIO:
-        # Files are read more than once: the first pass finds the encoding.
-        with TemporaryDirectory(prefix="hf-brnn-") as folder:
-            source = Path(folder) / "stdin.csv"
-
-            def name_stdin(record: logging.LogRecord) -> bool:
-                record.msg, record.args = record.getMessage().replace(str(source), "stdin"), ()
-                return True
-
-            handlers = logging.getLogger().handlers
-            for handler in handlers:
-                handler.addFilter(name_stdin)
-            with source.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            try:
-                score_source(args, source, "stdin")
-            except ValueError as error:
-                raise ValueError(str(error).replace(str(source), "stdin")) from error
-            finally:
-                for handler in handlers:
-                    handler.removeFilter(name_stdin)
-    else:
-        score_source(args, Path(args.input), args.input)
+    if args.input != STDIO:
+        score_source(args, Path(args.input))
+        return
+    # Files are read more than once: the first pass finds the encoding.
+    with TemporaryDirectory(prefix="hf-brnn-") as folder:
+        source = Path(folder) / "stdin.csv"
+        with source.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        with named_stdin(source):
+            score_source(args, source)
 
 
-def score_source(args: argparse.Namespace, source: Path, name: str) -> None:
-    """Scores a file, which messages call `name`."""
+@contextmanager
+def named_stdin(source: Path) -> Iterator[None]:
+    """Makes log lines and errors call a file stdin."""
+
+    def rename(record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage().replace(str(source), "stdin"), ()
+        return True
+
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(rename)
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(source), "stdin")) from error
+    finally:
+        for handler in handlers:
+            handler.removeFilter(rename)
+
+
+def score_source(args: argparse.Namespace, source: Path) -> None:
+    """Scores a file."""
     from tqdm import tqdm
 
     from ..data.bad_rows import BadRow, BadRowsError
@@ -295,7 +298,7 @@ def score_source(args: argparse.Namespace, source: Path, name: str) -> None:
         if not args.skip_bad_rows:
             raise BadRowsError([bad_row])
         bad_rows.append(bad_row)
-        logger.warning("Skipped %s", replace(bad_row, file=name))
+        logger.warning("Skipped %s", bad_row)
 
     with tqdm(desc="Predicting", unit=" texts", disable=None) as progress:
         scored = score_file(

@@ -27,6 +27,7 @@ from ..training.options import (
 )
 from .output import check_output_path
 from .parser import CommandParser, errors_in_one_line
+from .rows import HUB_OPTIONS
 
 # What people use. The other options are shown by --help_all.
 COMMON = (
@@ -59,7 +60,6 @@ COMMON = (
     "resume_from_checkpoint",
     "push_to_hub",
 )
-HUB_OPTIONS = ("dataset_name", "dataset_revision", "dataset_split")
 EXAMPLES = """\
 examples:
   hf-brnn train reviews.csv                            the columns are found; saves runs/reviews
@@ -104,7 +104,7 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
     if files:
         given["data_files"] = [*files, *given.get("data_files", [])]
     if "data_files" in given:
-        for name in HUB_OPTIONS:
+        for name in ("dataset_name", *HUB_OPTIONS):
             if name in given:
                 raise ValueError(
                     f"{name} is {given[name]!r}, which is for a data set on the Hub, but files are named too. Leave "

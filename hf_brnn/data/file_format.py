@@ -1,8 +1,13 @@
-"""How text files are written, as far as it is known. Loads nothing heavy."""
+"""The suffixes of files of rows, and how text files are written, as far as it is known. Loads nothing heavy."""
 
 import codecs
 from typing import NamedTuple, Optional
 
+TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
+SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather", ".xlsx")
+WRITABLE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+# The name of stdin and stdout.
+STDIO = "-"
 QUOTINGS = ("minimal", "none")
 
 

@@ -13,14 +13,12 @@ from .arrow_file import read_arrow
 from .bad_rows import BadRow, OnBadRow
 from .batches import BATCH_CHARACTERS, BATCH_FIELDS, BATCH_SIZE, MAX_COLUMNS, Batch, name_columns
 from .csv_file import read_csv
-from .file_format import AS_FOUND, FileFormat
+from .file_format import AS_FOUND, SUFFIXES, TEXT_SUFFIXES, FileFormat
 from .json_file import read_json
 from .open_file import COMPRESSIONS, find_length_problem, open_lines, open_text, read_lines, split_suffix
 from .parquet_file import read_parquet
 from .text import did_you_mean, has_surrogates
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt")
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".arrow", ".feather", ".xlsx")
 # An xlsx file is read whole.
 MAX_EXCEL_BYTES = 2**30
 FASTTEXT_LABEL = "__label__"
@@ -87,7 +85,7 @@ def explain_missing(path: Path) -> str:
     """Returns the message about a file that does not exist."""
     folder = path.parent
     if not folder.is_dir():
-        return f"{path}: no such file, because there is no folder {folder}. Check the path."
+        return f"{path}: no such file, because the folder {folder} does not exist. Check the path."
     names = [each.name for each in folder.iterdir()]
     return f"{path}: no such file.{did_you_mean(path.name, names) or ' Check the path.'}"
 

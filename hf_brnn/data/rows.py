@@ -17,7 +17,8 @@ from .augmentation import restore_emoticons
 from .bad_rows import BadRow, BadRowsError
 from .batches import BATCH_SIZE, Batch, column_values
 from .columns import find_class_names, find_columns, find_text_column
-from .files import SUFFIXES, check_is_local, is_known, read_batches
+from .file_format import STDIO, SUFFIXES
+from .files import check_is_local, is_known, read_batches
 from .labels import NEUTRAL, LabelCounts, LabelFormat, label_key
 from .problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from .targets import (
@@ -407,7 +408,7 @@ def expand_patterns(names: Iterable[str]) -> list[str]:
     """
     files: list[str] = []
     for name in names:
-        if name == "-":
+        if name == STDIO:
             raise ValueError("-: stdin can't be read here, because files are read more than once. Save it to a file.")
         check_is_local(name)
         if (Path(name) / "config.json").is_file():

@@ -14,11 +14,9 @@ from typing import IO, Any, Optional, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .file_format import STDIO, WRITABLE_SUFFIXES
 from .text import list_names
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-# The name of stdin and stdout.
-STDIO = "-"
 # What a formula of a spreadsheet begins with.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
@@ -194,8 +192,8 @@ def table_writer(path: Path, escape_formulas: bool = False) -> Iterator[TableWri
             return _JsonLinesWriter(file)
         return _CsvWriter(file, "\t" if suffix == ".tsv" else ",", escape_formulas)
 
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}.")
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ValueError(f"{path}: unknown suffix; the file must be one of {', '.join(WRITABLE_SUFFIXES)}.")
     target.parent.mkdir(parents=True, exist_ok=True)
     writer = TableWriter(path, open_file)
     try:

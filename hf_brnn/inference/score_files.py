@@ -243,12 +243,12 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
-def find_problem(text: Any, text_column: str) -> str:
+def find_problem(text: Any, text_column: str, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
     """Returns why a text can't be scored."""
     if not isinstance(text, str):
         return f"field {text_column!r} is {shorten(text)}, not a text"
-    if len(text) > MAX_TEXT_CHARACTERS:
-        return f"the text has {len(text):,} characters; {MAX_TEXT_CHARACTERS:,} are the most"
+    if len(text) > max_characters:
+        return f"the text has {len(text):,} characters; {max_characters:,} are the most"
     return ""
 
 

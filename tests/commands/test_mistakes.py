@@ -68,7 +68,7 @@ def run(models, tmp_path, monkeypatch, capsys):
         ("train --dataset_name good.csv", "give --data_files good.csv instead"),
         ("train --dataset_name sampel", "Did you mean sample?"),
         ("train goood.csv", "goood.csv: no such file. Did you mean good.csv?"),
-        ("train none/a.csv", "there is no folder none. Check the path."),
+        ("train none/a.csv", "the folder none does not exist. Check the path."),
         ("train https://example.com/a.csv", "https://example.com/a.csv is a URL, but files must be local. Download it"),
         ("train EMPTY", "The name of a file is empty."),
         ("train M", "is a model directory, but files of rows were expected"),

@@ -1,4 +1,4 @@
-"""What stands in a picture."""
+"""Reads the texts in a picture."""
 
 from xml.etree import ElementTree
 
