@@ -12,7 +12,6 @@ second are those of CPU time on one core, from strings to probabilities, the med
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ import psutil
 import torch
 from baselines import BASELINES, Predict
 from plot import plot_accuracy_against_speed
+from recipes import train_recipe
 from tabulate import tabulate
 from timing import Table, in_turn, print_goal, print_setup, print_table, ratio
 
@@ -122,7 +122,8 @@ def recipe_arguments(args: Namespace) -> list[str]:
 
 def our_contestants(args: Namespace, folder: Path) -> dict[str, Contestant]:
     """The model directory through torch and, where it has a graph, through ONNX Runtime; or the recipe, trained."""
-    models = [args.model] if args.model else [train(args, folder / str(seed), seed) for seed in range(args.seeds)]
+    seeds = range(args.seeds)
+    models = [args.model] if args.model else [train_recipe(recipe_arguments(args), folder / str(s), s) for s in seeds]
     megabytes = [size_mb(models[0] / name) for name in (QUANTIZED_GRAPH, "model.safetensors", "tokenizer.json")]
     found = {}
     if megabytes[0]:
@@ -132,24 +133,6 @@ def our_contestants(args: Namespace, folder: Path) -> dict[str, Contestant]:
 
 def size_mb(path: Path) -> float:
     return path.stat().st_size / 1e6 if path.exists() else 0.0
-
-
-def train(args: Namespace, folder: Path, seed: int) -> Path:
-    command = [
-        sys.executable,
-        "-m",
-        "hf_brnn",
-        "train",
-        *recipe_arguments(args),
-        "--output_dir",
-        folder,
-        "--seed",
-        seed,
-    ]
-    process = subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if process.returncode:
-        raise RuntimeError(f"Training failed:\n{process.stderr[-2000:]}")
-    return folder
 
 
 def baselines(args: Namespace, train: LabelledRows, folder: Path) -> dict[str, Contestant]:

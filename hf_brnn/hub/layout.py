@@ -230,11 +230,20 @@ def number_of_words(path: Path) -> int:
     Raises:
         ValueError: It is not that of a WordLevel tokenizer.
     """
+    return max(read_vocabulary(path).values()) + 1
+
+
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """Returns the ids of the words of a tokenizer.json.
+
+    Raises:
+        ValueError: It is not that of a WordLevel tokenizer.
+    """
     model = _read_json(path).get("model")
     vocab = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocab, dict) or not vocab or not all(isinstance(index, int) for index in vocab.values()):
         raise ValueError(f"{path}: its model has no words, expected a WordLevel tokenizer. Restore the file.")
-    return max(vocab.values()) + 1
+    return vocab
 
 
 def _read_json(path: Path) -> dict[str, Any]:

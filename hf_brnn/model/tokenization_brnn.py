@@ -150,17 +150,24 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 
 def extend_tokenizer(
     tokenizer: "PreTrainedTokenizerFast", texts: Iterable[str], vocab_size: Optional[int], min_frequency: int
 ) -> "PreTrainedTokenizerFast":
-    """Returns a tokenizer that also knows the words of `texts`. The words of `tokenizer` keep their ids. Rules of
-    version 0.1 become those of today.
+    """Returns a tokenizer that also knows the words of `texts`. The words of `tokenizer` keep their ids, unless
+    `vocab_size` is smaller than its vocabulary. Rules of version 0.1 become those of today.
 
     Args:
         tokenizer: The tokenizer to extend.
         texts: The texts of the training split.
-        vocab_size: Maximum number of ids; the most frequent new words are taken. None for no limit.
+        vocab_size: Maximum number of ids; the most frequent new words are taken. If it is smaller than the vocabulary
+            of `tokenizer`, the words that are most frequent in `texts` are taken, known or new. None for no limit.
         min_frequency: Minimum number of occurrences of a new word.
     """
     vocabulary = tokenizer.get_vocab()
-    new_words = [word for word in count_words(texts, min_frequency) if word not in vocabulary]
+    words = count_words(texts, min_frequency)
+    if vocab_size is not None and vocab_size < len(vocabulary):
+        known = sorted(vocabulary, key=vocabulary.__getitem__)
+        taken = set([*dict.fromkeys([PAD_TOKEN, UNK_TOKEN, *words, *known])][:vocab_size])
+        vocabulary = {word: index for index, word in enumerate(word for word in known if word in taken)}
+        words = [word for word in words if word in taken]
+    new_words = [word for word in words if word not in vocabulary]
     if vocab_size is not None:
         new_words = new_words[: max(vocab_size - len(vocabulary), 0)]
     first = max(vocabulary.values()) + 1

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from ..data.labels import label_key
 from ..data.problem_type import read_label_names, read_problem_type
 from ..hub.find import find_model
-from ..hub.layout import number_of_words
+from ..hub.layout import read_vocabulary
 from ..model.arguments import ModelArguments
 
 SIZES = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
@@ -49,9 +49,9 @@ class BaseModel:
         return read_label_names(self.config)
 
     @cached_property
-    def words(self) -> int:
-        """Number of ids of its tokenizer."""
-        return number_of_words(self.path / "tokenizer.json")
+    def vocabulary(self) -> dict[str, int]:
+        """The ids of its words."""
+        return read_vocabulary(self.path / "tokenizer.json")
 
     @property
     def public_name(self) -> str:
@@ -105,11 +105,11 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name} is {values[name]}, but {base.name} has {own[name]}, and sizes come from the model: leave out "
                 f"--{name}, or train without --model_name_or_path."
             )
-    words, vocab_size = base.words, values.get("vocab_size")
-    if vocab_size is not None and (vocab_size < words or (vocab_size > words and not values.get("extend_vocabulary"))):
+    words, vocab_size = max(base.vocabulary.values()) + 1, values.get("vocab_size")
+    if vocab_size not in (None, words) and not values.get("extend_vocabulary"):
         raise ValueError(
-            f"vocab_size is {vocab_size}, but {base.name} has {words} words: leave out --vocab_size, or give a larger "
-            "one with --extend_vocabulary."
+            f"vocab_size is {vocab_size}, but {base.name} has {words} words: leave out --vocab_size, or add "
+            "--extend_vocabulary."
         )
     if not {"problem_type", "label_columns", "label_separator"} & values.keys():
         own["problem_type"] = base.problem_type

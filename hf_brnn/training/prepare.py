@@ -379,7 +379,8 @@ def scale_class_weights(
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Optional[BaseModel]) -> None:
     lines = [summary, f"vocabulary {len(tokenizer):,} words"]
     if base is not None:
-        lines[-1] += f", {len(tokenizer) - base.words:,} of them new"
+        new = len(tokenizer.get_vocab().keys() - base.vocabulary.keys())
+        lines[-1] += f", {new:,} of them new"
         labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
         kept = base.kept_labels(labels["label_names"], labels["problem_type"])
         lines.append(f"start    {base.public_name}; labels kept: {', '.join(kept) or 'none'}")

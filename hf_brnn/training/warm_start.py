@@ -23,7 +23,7 @@ def copy_weights(base: BaseModel, model: BrnnClassifierModel, data: PreparedData
     Args:
         base: The saved model.
         model: A new model of the same sizes.
-        data: The data that the new model is for. The first words of its tokenizer are those of the saved model.
+        data: The data that the new model is for. In its tokenizer, words of the saved model come before new ones.
 
     Raises:
         ValueError: The saved weights are not those that config.json describes.
@@ -31,8 +31,10 @@ def copy_weights(base: BaseModel, model: BrnnClassifierModel, data: PreparedData
     saved = load_model(base.path)
     model.brnn.encoder.load_state_dict(saved.brnn.encoder.state_dict())
     vectors, saved_vectors = model.get_input_embeddings().weight, saved.get_input_embeddings().weight
-    vectors[: base.words] = saved_vectors[: base.words]
-    spell_new_words(vectors, data.tokenizer.convert_ids_to_tokens(range(len(vectors))), base.words)
+    words = data.tokenizer.convert_ids_to_tokens(range(len(vectors)))
+    ids = [index for index, word in enumerate(words) if word in base.vocabulary]
+    vectors[ids] = saved_vectors[[base.vocabulary[words[index]] for index in ids]]
+    spell_new_words(vectors, words, first=ids[-1] + 1)
     for name, index in base.kept_labels(data.label_names, data.problem_type).items():
         place = data.label_names.index(name)
         for parameter, saved_parameter in zip(head_of(model).parameters(), head_of(saved).parameters()):

@@ -121,13 +121,29 @@ def test_the_words_of_the_model_keep_their_ids_and_new_words_follow(base, make_t
         make_trainer(file, "--extend_vocabulary", extend, "--ngram_embeddings", False) for extend in (False, True)
     )
     before, after = (trainer.processing_class.get_vocab() for trainer in (plain, extended))
-    assert len(before) == plain.model.config.vocab_size == known.words
+    assert len(before) == plain.model.config.vocab_size == len(known.vocabulary)
     assert before.items() <= after.items()
     assert {"happiest", "saddest", "#happy", "😍"} <= after.keys() - before.keys()
     assert sorted(after.values()) == list(range(extended.model.config.vocab_size))
     assert "all" not in {*make_trainer(file, "--min_frequency", 11).processing_class.get_vocab()}
-    limited = make_trainer(file, "--vocab_size", known.words + 1).processing_class
-    assert len(limited) == known.words + 1
+    limited = make_trainer(file, "--vocab_size", len(known.vocabulary) + 1).processing_class
+    assert len(limited) == len(known.vocabulary) + 1
+
+
+def test_a_smaller_vocabulary_keeps_the_words_that_the_rows_hold_most_often(base, make_trainer, write_rows):
+    file = write_rows("new.csv", ["sad sad sad sad saddest saddest saddest happy", "very sad"], ["sad", "happy"])
+    options = ("--vocab_size", 6, "--validation_size", 0.5, "--ngram_embeddings", False)
+    trainer = make_trainer(file, *options)
+    words = trainer.processing_class.get_vocab()
+    known = BaseModel.find(str(base)).vocabulary
+    assert sorted(words, key=words.__getitem__)[:2] == ["[PAD]", "[UNK]"]
+    assert len(words) == 6 < len(known)
+    assert {"sad", "saddest"} <= words.keys()
+    assert "saddest" not in known
+    saved = load_file(base / "model.safetensors")["brnn.embeddings.word_embeddings.weight"]
+    vectors = trainer.model.get_input_embeddings().weight.detach()
+    for word in words.keys() & known.keys():
+        torch.testing.assert_close(vectors[words[word]], saved[known[word]])
 
 
 def test_a_new_word_starts_as_the_mean_of_words_that_are_spelt_alike():
@@ -156,7 +172,6 @@ def test_a_size_that_is_not_the_models_is_refused(base, write_rows, option, valu
     [
         (["--freeze", "encoder"], "freeze is encoder, but this training starts from no model"),
         (["--extend_vocabulary"], "extend_vocabulary is True.*give --model_name_or_path"),
-        (["--model_name_or_path", "BASE", "--vocab_size", "3"], "vocab_size is 3, but .* words"),
         (["--model_name_or_path", "BASE", "--vocab_size", "99", "--extend_vocabulary", "False"], "vocab_size is 99"),
         (["--model_name_or_path", "BASE", "--model_revision", "v1"], "a revision is for a model on the Hub"),
         (["--model_name_or_path", "/none/a/b"], "/none/a/b: there is no such directory"),

@@ -1,0 +1,104 @@
+"""Measures recipes and baselines on tasks that people labelled, on validation rows.
+
+python benchmarks/tasks.py --tasks data/tweeteval/emotion data/tweeteval/irony data/semeval --seeds 3
+
+A task is a folder with train.csv and either val.csv or validation.csv, with columns text and label. Rows without a text
+are left out. All contestants learn from the same rows and are measured by the task's own metric.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from baselines import BASELINES, Baseline, load_regression, train_words_and_characters
+from recipes import train_recipe
+from timing import print_setup, print_table
+
+from hf_brnn.commands.parser import CommandParser
+from hf_brnn.commands.train import parse_values
+from hf_brnn.data.rows import LabelledRows, load_rows
+from hf_brnn.data.splits import split_rows
+from hf_brnn.inference.classifier import TorchClassifier
+from hf_brnn.training.arguments import build_arguments
+
+TASK_BASELINES = {
+    "fastText": BASELINES["fastText"],
+    "TF-IDF": BASELINES["TF-IDF words + characters"],
+    "TF-IDF, balanced": Baseline(
+        "balanced.joblib", partial(train_words_and_characters, class_weight="balanced"), load_regression
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = CommandParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", type=Path, required=True, help="Folders with train.csv and val.csv.")
+    parser.add_argument("--configs", nargs="*", default=["finetune"], help="Recipes to train (default: finetune).")
+    parser.add_argument("--seeds", type=int, default=1, help="Train a recipe with this many seeds (default: 1).")
+    parser.add_argument(
+        "--baselines", nargs="*", choices=list(TASK_BASELINES), default=list(TASK_BASELINES), help="Default: all."
+    )
+    args = parser.parse_args(argv)
+    rows = [measure_task(task, args.configs, args.seeds, args.baselines) for task in args.tasks]
+    print_setup()
+    print_table("Validation rows", rows)
+
+
+def measure_task(task: Path, configs: list[str], seeds: int, baselines: list[str]) -> dict[str, object]:
+    """Returns a row of the table: the metric of each contestant, with the seconds of each training of a recipe."""
+    arguments = task_arguments(task)
+    data_args = build_arguments(parse_values(arguments)).data
+    splits = split_rows(load_rows(data_args), data_args)
+    train, validation = splits["train"], splits["validation"]
+    metric_name, metric = metric_of(task.name, validation.label_names)
+    labels = np.asarray(validation.labels)
+    row: dict[str, object] = {"task": task.name, "rows": len(train), "metric": metric_name}
+    with tempfile.TemporaryDirectory() as folder:
+        for config in configs:
+            figures, start = [], time.perf_counter()
+            for seed in range(seeds):
+                model = train_recipe(["--config", config, *arguments], Path(folder) / f"{config}-{seed}", seed)
+                figures.append(metric(labels, predicted_ids(TorchClassifier(model), validation)))
+            row[config] = statistics.mean(figures)
+            if seeds > 1:
+                row["deviation"] = statistics.stdev(figures)
+            row["seconds"] = (time.perf_counter() - start) / seeds
+        for name in baselines:
+            path = Path(folder) / TASK_BASELINES[name].file
+            TASK_BASELINES[name].train(train.texts, train.labels, path)
+            row[name] = metric(labels, TASK_BASELINES[name].load(path)(validation.texts).argmax(axis=1))
+    return row
+
+
+def task_arguments(task: Path) -> list[str]:
+    validation = next(path for name in ("val.csv", "validation.csv") if (path := task / name).is_file())
+    return ["--data_files", str(task / "train.csv"), "--validation_files", str(validation), "--skip_bad_rows", "True"]
+
+
+def predicted_ids(classifier: TorchClassifier, rows: LabelledRows) -> np.ndarray:
+    """The predicted labels as ids of the rows' labels."""
+    ids = np.array([rows.label_names.index(name) for name in classifier.label_names])
+    return ids[classifier(rows.texts).argmax(axis=1)]
+
+
+def metric_of(task: str, names: list[str]) -> tuple[str, Callable[[np.ndarray, np.ndarray], float]]:
+    """The official metric of a task of TweetEval (Barbieri et al., 2020) or of SemEval-2017 Task 4-A (Rosenthal et al.,
+    2017); macro F1 for others."""
+    from sklearn.metrics import f1_score, recall_score
+
+    if task == "irony":
+        return "F1 of irony", lambda labels, found: f1_score(labels, found, pos_label=names.index("irony"))
+    if task.startswith("stance"):
+        counted = [names.index("against"), names.index("favor")]
+        return "F1 of two", lambda labels, found: f1_score(labels, found, labels=counted, average="macro")
+    if task == "semeval":
+        return "macro recall", partial(recall_score, average="macro")
+    return "macro F1", partial(f1_score, average="macro")
+
+
+if __name__ == "__main__":
+    main()
