@@ -1,9 +1,10 @@
 """Measures recipes and baselines on tasks that people labelled, on validation rows.
 
-python benchmarks/tasks.py --tasks data/tweeteval/emotion data/tweeteval/irony data/semeval --seeds 3
+python benchmarks/tasks.py --tasks data/tweeteval/emotion data/tweeteval/irony data/semeval --class_weight balanced
 
 A task is a folder with train.csv and either val.csv or validation.csv, with columns text and label. Rows without a text
-are left out. All contestants learn from the same rows and are measured by the task's own metric.
+are left out. All contestants learn from the same rows and are measured by the task's own metric. Other options are
+those of hf-brnn train.
 """
 
 import statistics
@@ -20,7 +21,7 @@ from timing import print_setup, print_table
 
 from hf_brnn.commands.parser import CommandParser
 from hf_brnn.commands.train import parse_values
-from hf_brnn.data.rows import LabelledRows, load_rows
+from hf_brnn.data.rows import LabelledRows, load_splits
 from hf_brnn.data.splits import split_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.training.arguments import build_arguments
@@ -42,17 +43,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--baselines", nargs="*", choices=list(TASK_BASELINES), default=list(TASK_BASELINES), help="Default: all."
     )
-    args = parser.parse_args(argv)
-    rows = [measure_task(task, args.configs, args.seeds, args.baselines) for task in args.tasks]
+    args, options = parser.parse_known_args(argv)
+    try:
+        parse_values(options)
+        for task in args.tasks:
+            parse_values(task_arguments(task))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    rows = [measure_task(task, args.configs, options, args.seeds, args.baselines) for task in args.tasks]
     print_setup()
     print_table("Validation rows", rows)
 
 
-def measure_task(task: Path, configs: list[str], seeds: int, baselines: list[str]) -> dict[str, object]:
+def measure_task(
+    task: Path, configs: list[str], options: list[str], seeds: int, baselines: list[str]
+) -> dict[str, object]:
     """Returns a row of the table: the metric of each contestant, with the seconds of each training of a recipe."""
     arguments = task_arguments(task)
     data_args = build_arguments(parse_values(arguments)).data
-    splits = split_rows(load_rows(data_args), data_args)
+    source = load_splits(data_args)
+    splits = split_rows(source["train"], data_args, source)
     train, validation = splits["train"], splits["validation"]
     metric_name, metric = metric_of(task.name, validation.label_names)
     labels = np.asarray(validation.labels)
@@ -61,7 +71,9 @@ def measure_task(task: Path, configs: list[str], seeds: int, baselines: list[str
         for config in configs:
             figures, start = [], time.perf_counter()
             for seed in range(seeds):
-                model = train_recipe(["--config", config, *arguments], Path(folder) / f"{config}-{seed}", seed)
+                model = train_recipe(
+                    ["--config", config, *arguments, *options], Path(folder) / f"{config}-{seed}", seed
+                )
                 figures.append(metric(labels, predicted_ids(TorchClassifier(model), validation)))
             row[config] = statistics.mean(figures)
             if seeds > 1:
@@ -75,8 +87,15 @@ def measure_task(task: Path, configs: list[str], seeds: int, baselines: list[str
 
 
 def task_arguments(task: Path) -> list[str]:
-    validation = next(path for name in ("val.csv", "validation.csv") if (path := task / name).is_file())
-    return ["--data_files", str(task / "train.csv"), "--validation_files", str(validation), "--skip_bad_rows", "True"]
+    """Raises:
+    FileNotFoundError: The folder lacks a file.
+    """
+    train = task / "train.csv"
+    found = [path for name in ("val.csv", "validation.csv") if (path := task / name).is_file()]
+    if not train.is_file() or not found:
+        raise FileNotFoundError(f"{task} needs train.csv, and val.csv or validation.csv. Name a folder that has them.")
+    files = ["--data_files", str(train), "--validation_files", str(found[0])]
+    return [*files, "--test_size", "0", "--skip_bad_rows", "True"]
 
 
 def predicted_ids(classifier: TorchClassifier, rows: LabelledRows) -> np.ndarray:

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from .hub.push import push
     from .inference.explain import explain
     from .inference.load import load
-    from .model.auto import PRETRAINED, BrnnConfig, BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
+    from .model.auto import (
+        PRETRAINED,
+        TWEET_SENTIMENT,
+        BrnnConfig,
+        BrnnForSequenceClassification,
+        BrnnForTokenClassification,
+        BrnnModel,
+    )
     from .model.tokenization_brnn import train_tokenizer
     from .onnx.export import export_onnx
     from .training.arguments import BrnnTrainingArguments
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRETRAINED",
     "PRETRAINED_FOLDER",
+    "TWEET_SENTIMENT",
     "BrnnClassifier",
     "BrnnConfig",
     "BrnnForSequenceClassification",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..data.labels import label_key
 from ..data.problem_type import SINGLE_LABEL
-from .parser import CommandParser, path_argument, run_command
+from .parser import MODEL_HELP, CommandParser, model_argument, path_argument, run_command
 from .rows import (
     add_row_options,
     check_is_model,
@@ -47,8 +47,8 @@ def build_parser() -> CommandParser:
         "differences,\nand a table by class. Writes comparison.json and disagreements.csv.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model_a", nargs="?", metavar="A", help="Model directory, or model id on the Hub.")
-    parser.add_argument("model_b", nargs="?", metavar="B", help="The model to compare with it.")
+    parser.add_argument("model_a", nargs="?", metavar="A", type=model_argument, help=MODEL_HELP)
+    parser.add_argument("model_b", nargs="?", metavar="B", type=model_argument, help="The model to compare with it.")
     add_row_options(parser)
     parser.add_argument("--output_dir", type=path_argument, metavar="DIR", help="Where to write. [runs/<A>.vs.<B>]")
     parser.add_argument("--n_resamples", type=int, default=9_999, metavar="N", help="Bootstrap resamples. [9999]")

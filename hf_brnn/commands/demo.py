@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Optional
 
 from ..about import PRETRAINED_FOLDER
 from .output import check_output_path
-from .parser import CommandParser, path_argument, run_command
+from .parser import CommandParser, model_argument, path_argument, run_command
 
 EXAMPLES = """\
 examples:
@@ -29,7 +30,12 @@ def build_parser() -> CommandParser:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "model", nargs="?", type=path_argument, default=PRETRAINED_FOLDER, metavar="MODEL", help="Model directory."
+        "model",
+        nargs="?",
+        type=model_argument,
+        default=str(PRETRAINED_FOLDER),
+        metavar="MODEL",
+        help="Model directory, or model that ships with hf-brnn.",
     )
     parser.add_argument(
         "--space", type=path_argument, metavar="DIR", help="Write a Space to this new directory; serve nothing."
@@ -46,7 +52,7 @@ def demo(args: argparse.Namespace) -> None:
     """
     from ..hub.layout import check_model_directory
 
-    directory = args.model.resolve()
+    directory = Path(args.model).resolve()
     check_model_directory(directory)
     if find_spec("gradio") is None:
         raise ValueError("the demo needs gradio, which is not installed. Run pip install 'hf-brnn[demo]'")

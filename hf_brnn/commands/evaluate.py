@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..data.labels import label_key
 from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
-from .parser import CommandParser, path_argument, run_command
+from ..evaluation.checklist import sentiment_labels
+from .parser import MODEL_HELP, CommandParser, model_argument, path_argument, run_command
 from .rows import (
     add_row_options,
     check_is_model,
@@ -51,10 +52,12 @@ def build_parser() -> CommandParser:
         "predictions.csv and\nplots, or checklist.json.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
-    parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
+    parser.add_argument("model", nargs="?", metavar="MODEL", type=model_argument, help=MODEL_HELP)
+    parser.add_argument("--model", dest="old_model", type=model_argument, help=argparse.SUPPRESS)
     add_row_options(parser)
-    parser.add_argument("--checklist", action="store_true", help="Run the checklist; needs a model with two labels.")
+    parser.add_argument(
+        "--checklist", action="store_true", help="Run the checklist; for a model with labels negative and positive."
+    )
     parser.add_argument(
         "--output_dir", type=path_argument, metavar="DIR", help="Where to write. [runs/<model>.evaluation]"
     )
@@ -106,10 +109,11 @@ def check_label_names(args: argparse.Namespace, label_names: list[str], problem_
     """Raises:
     ValueError: The labels of the model don't suit the arguments.
     """
-    if args.checklist and (len(label_names) != 2 or problem_type != SINGLE_LABEL):
+    if args.checklist and (sentiment_labels(label_names) is None or problem_type != SINGLE_LABEL):
         raise ValueError(
-            f"{args.model} has {len(label_names)} labels and the problem type {problem_type}, but the checklist is for "
-            "a label of two, negative and positive. Leave out --checklist."
+            f"{args.model} has the labels {', '.join(label_names)} and the problem type {problem_type}, but the "
+            "checklist is for one label of a text, of two labels or with negative and positive among more. Leave out "
+            "--checklist."
         )
     if args.label_names is not None and list(map(label_key, args.label_names)) != list(map(label_key, label_names)):
         raise ValueError(f"The label names are those of the model, {', '.join(label_names)}. Leave out --label_names.")
@@ -179,9 +183,11 @@ def run_checklist(classifier: "TorchClassifier", args: argparse.Namespace, outpu
     from ..evaluation.checklist import checklist_table
     from ..hub.save import write_json
 
-    negative, positive = classifier.label_names
+    columns = sentiment_labels(classifier.label_names)
+    assert columns is not None
+    negative, positive = (classifier.label_names[column] for column in columns)
     print(f"Checklist, with {negative} as negative and {positive} as positive")
-    table, failures = checklist_table(classifier)
+    table, failures = checklist_table(lambda texts: classifier(texts)[:, columns])
     result: dict[str, Any] = {"model": model_name(args.model), "rates": table.to_dict("index"), "failures": failures}
     write_json(result, output_dir / "checklist.json")
     print("\n".join(failures))

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn, Optional
 
 from ..data.text import closest
+from ..hub.find import find_shipped
 
+MODEL_HELP = "Model directory, model that ships with hf-brnn, or model id on the Hub."
 COMMANDS = {
     "train": "Train a classifier on labelled texts and save it as a model directory.",
     "evaluate": "Measure a model on labelled texts.",
@@ -111,6 +113,11 @@ def path_argument(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("the name is empty. Name a path.")
     return Path(text)
+
+
+def model_argument(text: str) -> str:
+    """The type of arguments that name a model: a directory, a model that ships with the package, or one on the Hub."""
+    return str(find_shipped(text))
 
 
 def _shown_options(command: str) -> list[str]:

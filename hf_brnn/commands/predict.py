@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..data.file_format import STDIO, SUFFIXES, WRITABLE_SUFFIXES, FileFormat
 from .output import check_output_path
-from .parser import CommandParser, run_command
+from .parser import MODEL_HELP, CommandParser, model_argument, run_command
 from .rows import FORMAT_OPTIONS, add_format_options
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def build_parser() -> CommandParser:
         "has one, else through torch.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="Model directory, or model id on the Hub.")
+    parser.add_argument("model", nargs="?", metavar="MODEL", type=model_argument, help=MODEL_HELP)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="Texts to classify. Prints label, score and text.")
-    parser.add_argument("--model", dest="old_model", help=argparse.SUPPRESS)
+    parser.add_argument("--model", dest="old_model", type=model_argument, help=argparse.SUPPRESS)
     parser.add_argument(
         "--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt. - is a csv on stdin."
     )

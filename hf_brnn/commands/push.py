@@ -3,9 +3,10 @@
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Optional
 
-from .parser import CommandParser, path_argument, run_command
+from .parser import CommandParser, model_argument, run_command
 
 REPO_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
 EXAMPLES = """\
@@ -28,7 +29,7 @@ def build_parser() -> CommandParser:
         "the\nrepository. Log in with hf auth login first, or set HF_TOKEN.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("model", nargs="?", metavar="MODEL", type=path_argument, help="Model directory.")
+    parser.add_argument("model", nargs="?", metavar="MODEL", type=model_argument, help="Model directory.")
     parser.add_argument("--repo_id", metavar="USER/NAME", help="Repository on the Hub.")
     parser.add_argument("--private", action="store_true", help="Make a new repository private.")
     parser.add_argument("--revision", metavar="BRANCH", help="Branch to push to. [main]")
@@ -55,18 +56,19 @@ def push(args: argparse.Namespace, parser: CommandParser) -> None:
         )
     from ..hub.layout import check_model_directory
 
-    check_model_directory(args.model)
+    directory = Path(args.model)
+    check_model_directory(directory)
     from ..hub.push import PUSH_ERRORS, explain_push_error, files_to_push
     from ..hub.push import push as push_directory
 
     try:
-        files = files_to_push(args.model, args.write_card)
+        files = files_to_push(directory, args.write_card)
         for file in files:
-            print(f"{(args.model / file).stat().st_size:>12,}  {file.as_posix()}")
+            print(f"{(directory / file).stat().st_size:>12,}  {file.as_posix()}")
         if args.dry_run:
             print(f"{len(files)} files would be pushed to {args.repo_id}.")
         else:
-            print(f"Pushed: {push_directory(args.model, args.repo_id, args.private or None, args.revision)}")
+            print(f"Pushed: {push_directory(directory, args.repo_id, args.private or None, args.revision)}")
     except PUSH_ERRORS as error:
         raise ValueError(explain_push_error(error, args.repo_id)) from error
 

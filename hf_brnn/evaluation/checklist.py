@@ -1,9 +1,11 @@
 """A checklist for sentiment classifiers: negation, contrast, typos and the like (CheckList, Ribeiro et al., 2020)."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Union
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 
 import numpy as np
+
+from ..data.labels import label_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,6 +149,15 @@ def _typos(text: str) -> Iterator[str]:
     doubled = word[:middle] + word[middle] + word[middle:]
     for changed in (exchanged, lost, doubled):
         yield text.replace(word, changed)
+
+
+def sentiment_labels(label_names: Sequence[str]) -> Optional[tuple[int, int]]:
+    """Returns the ids of the negative and the positive label: those of these names, or the first and the second of two
+    labels; None for other labels."""
+    keys = [label_key(name) for name in label_names]
+    if "negative" in keys and "positive" in keys:
+        return keys.index("negative"), keys.index("positive")
+    return (NEGATIVE, POSITIVE) if len(keys) == 2 else None
 
 
 def checklist_table(predict: Callable[[list[str]], np.ndarray]) -> tuple["pd.DataFrame", list[str]]:

@@ -118,10 +118,12 @@ def plot_curves(
             axis.set_title(titles[name])
             axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if len(history) == 1:  # around a single point, matplotlib chooses a range without whole epochs
+                axis.set_xlim(history[0]["epoch"] - 1, history[0]["epoch"] + 1)
             if name == "accuracy":
                 _widen(axis)
-            else:
-                axis.set_ylim(bottom=0)
+            elif axis.lines:
+                axis.set_ylim(0, 1.1 * axis.dataLim.ymax)
             if axis.lines:
                 if best_epoch is not None:
                     axis.axvline(best_epoch, linestyle=":", color=GREY, label=f"kept: epoch {best_epoch:.3g}")

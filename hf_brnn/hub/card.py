@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import EvalResult as CardResult
 from huggingface_hub import ModelCard, ModelCardData
 
-from ..about import PRETRAINED_FOLDER, REPOSITORY
+from ..about import REPOSITORY, SHIPPED_NAMES
 from ..data.arguments import HUB_DATASET, SAMPLE, SAMPLE_FILES
 from ..data.augmentation import OTHER_LABEL_SHARE
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS, read_label_names, read_problem_type
@@ -31,6 +31,8 @@ WIDGET_TEXTS = {
 CARD_TEMPLATE = Path(__file__).parent / "card_template.md"
 BASELINES_MARK = "<!-- baselines -->"
 OLD_BASELINES_MARK = "<!-- peers -->"
+# Between two of these stands what people wrote into the card themselves.
+NOTES_MARK = "<!-- notes -->"
 SPLITS = ("validation", "test")
 # The metrics of the table, and those in the metadata.
 METRIC_TITLES = {
@@ -108,8 +110,8 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         source=_describe_source(data, run),
         base_model=_describe_base_model(run),
         is_sample=_is_sample(run),
-        is_sentiment140=HUB_DATASET in (data.datasets or []),
-        ships=name == PRETRAINED_FOLDER.name,
+        is_sentiment140=data.datasets == [HUB_DATASET],
+        constant=SHIPPED_NAMES.get(name),
         results=[
             [split, f"{values['rows']:,}", *(_format(values.get(metric)) for metric in titles)]
             for split, values in splits.items()
@@ -133,7 +135,8 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
             [escape_markdown(name), f"{row['threshold']:.4f}", _format(row["f1_without"]), _format(row["f1"])]
             for name, row in (metrics.get("thresholds") or {}).items()
         ],
-        baselines=_baselines(old.text if old else ""),
+        baselines=_marked_part(old.text.replace(OLD_BASELINES_MARK, BASELINES_MARK) if old else "", BASELINES_MARK),
+        notes=_marked_part(old.text if old else "", NOTES_MARK),
         temperature=metrics.get("temperature"),
         has_validation="validation" in splits,
         curves_text=_describe_curves(metrics),
@@ -274,8 +277,8 @@ def _describe_curves(metrics: dict[str, Any]) -> str:
     points = [(entry["epoch"], entry[key]) for entry in history if key in entry]
     if not points:
         return text
-    first, last = (f"{value:.3f} after epoch {epoch:.3g}" for epoch, value in (points[0], points[-1]))
-    return f"{text}; of texts that were not trained on: {first}, {last}"
+    ends = dict.fromkeys(f"{value:.3f} after epoch {epoch:.3g}" for epoch, value in (points[0], points[-1]))
+    return f"{text}; of texts that were not trained on: {', '.join(ends)}"
 
 
 def _class_rows(metrics: dict[str, Any], split: str) -> list[list[str]]:
@@ -286,10 +289,10 @@ def _class_rows(metrics: dict[str, Any], split: str) -> list[list[str]]:
     ]
 
 
-def _baselines(text: str) -> str:
-    """Returns the baselines between their two marks, or one mark if there are none."""
-    parts = text.replace(OLD_BASELINES_MARK, BASELINES_MARK).split(BASELINES_MARK)
-    return f"{BASELINES_MARK}{parts[1]}{BASELINES_MARK}" if len(parts) == 3 else BASELINES_MARK
+def _marked_part(text: str, mark: str) -> str:
+    """Returns what stands between two marks, with them, or one mark if there are not two."""
+    parts = text.split(mark)
+    return f"{mark}{parts[1]}{mark}" if len(parts) == 3 else mark
 
 
 def _number(value: Any) -> float:

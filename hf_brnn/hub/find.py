@@ -4,7 +4,7 @@ transformers."""
 from pathlib import Path
 from typing import Optional, Union
 
-from ..about import PRETRAINED_FOLDER
+from ..about import SHIPPED_MODELS
 from ..data.text import did_you_mean
 from .layout import check_model_directory
 
@@ -12,18 +12,24 @@ from .layout import check_model_directory
 START_FILES = ("config.json", "tokenizer*.json", "*.safetensors", "*.safetensors.index.json")
 
 
+def find_shipped(model: Union[str, Path]) -> Union[str, Path]:
+    """Returns the directory of a model that ships with the package, where this is its name and there is no directory
+    of that name here. Returns anything else as it is."""
+    return model if Path(model).exists() else SHIPPED_MODELS.get(str(model), model)
+
+
 def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path:
     """Checks a model before torch is loaded, and returns its config.json.
 
     Args:
-        model: A model directory, or a model id on the Hub.
+        model: A model directory, the name of a model that ships with the package, or a model id on the Hub.
         revision: Branch, tag or commit of a model on the Hub.
 
     Raises:
         OSError: There is no such directory or model, or a file is missing.
         ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
     """
-    path = Path(model)
+    path = Path(find_shipped(model))
     if not str(model).strip():
         raise ValueError("The name of the model is empty. Name a model directory or a model id on the Hub.")
     if path.is_file():
@@ -33,6 +39,7 @@ def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path
         check_model_directory(path)
         return path / "config.json"
     names = [each.name for each in path.parent.iterdir() if each.is_dir()] if path.parent.is_dir() else []
+    names += SHIPPED_MODELS
     hint = did_you_mean(path.name, names).lstrip() or "Check the spelling."
     advice = f"{hint} hf-brnn train writes model directories to runs/."
     if _is_path(str(model)):
@@ -69,9 +76,7 @@ def find_model(model: Union[str, Path], revision: Optional[str] = None) -> Path:
         OSError: There is no such directory or model, or a file is missing.
         ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
     """
-    shipped = PRETRAINED_FOLDER.parent / Path(model).name
-    if str(model) == shipped.name and shipped.is_dir() and not Path(model).exists():
-        model = shipped
+    model = find_shipped(model)
     config = find_config(model, revision)
     if Path(model).is_dir():
         return Path(model)

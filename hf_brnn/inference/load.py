@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
-from ..hub.find import START_FILES, check_no_revision, find_config
+from ..hub.find import START_FILES, check_no_revision, find_config, find_shipped
 from ..hub.layout import QUANTIZED_GRAPH
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
     A model with an int8 graph runs through ONNX Runtime, without torch; any other model, through torch.
 
     Args:
-        model: A model directory, or a model id on the Hub.
+        model: A model directory, the name of a model that ships with the package, or a model id on the Hub.
         batch_size: Number of texts per batch; by default 32 with ONNX Runtime, 128 with torch.
         revision: Branch, tag or commit of a model on the Hub.
 
@@ -28,7 +28,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
         ValueError: The files of the model don't belong together, onnxruntime is not
             installed, or `revision` is given with a directory.
     """
-    directory = Path(model)
+    directory = Path(find_shipped(model))
     if directory.is_dir():
         check_no_revision(model, revision)
     else:
@@ -48,7 +48,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
         return OnnxClassifier(directory, batch_size=batch_size)
     from .classifier import TorchClassifier
 
-    return TorchClassifier(model, batch_size, revision)
+    return TorchClassifier(find_shipped(model), batch_size, revision)
 
 
 def has_quantized_graph(model: Union[str, Path]) -> bool:

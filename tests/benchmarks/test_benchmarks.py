@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import sys
+from csv import DictReader, DictWriter
 
 import pytest
 from forks import REPOSITORY, run_in_fork
@@ -11,7 +12,7 @@ import hf_brnn
 BENCHMARKS = REPOSITORY / "benchmarks"
 SAMPLE = REPOSITORY / "hf_brnn" / "data" / "sample" / "tweets.csv"
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
-SCRIPTS = ("accuracy", "processes", "scoring", "serving", "startup", "streaming", "training")
+SCRIPTS = ("accuracy", "processes", "scoring", "serving", "startup", "streaming", "tasks", "training")
 
 
 @pytest.fixture
@@ -125,6 +126,39 @@ def test_training_measures_steps_and_their_roofline():
     assert float(step[-1]) == pytest.approx(float(step[3]) / max(float(operations[3]), float(moved[3])), rel=0.01)
     assert rows_of(output, "Where the time of that step goes")
     assert len(rows_of(output, "Milliseconds of a step with each distinct word")) == 8
+
+
+def test_tasks_measures_a_recipe_and_baselines_by_the_metric_of_a_task(tmp_path):
+    with SAMPLE.open(encoding="utf-8", newline="") as file:
+        rows = [
+            {"text": row["text"], "label": "not_irony" if row["sentiment"] == "0" else "irony"}
+            for row in DictReader(file)
+        ]
+    (tmp_path / "irony").mkdir()
+    for name, part in (("train", rows[:1200]), ("val", rows[1200:1400])):
+        with (tmp_path / "irony" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = DictWriter(file, ["text", "label"])
+            writer.writeheader()
+            writer.writerows(part)
+    output = run(
+        "tasks", "--tasks", tmp_path / "irony", "--configs", "quickstart", "--baselines", "TF-IDF", "fastText",
+        "--num_train_epochs", 3,
+    )  # fmt: skip
+    (row,) = rows_of(output, "Validation rows")
+    assert row[:3] == ["irony", "1200", "F1 of irony"]
+    ours, _, regression, fasttext = map(float, row[3:])
+    assert 0.6 < regression <= 1
+    assert 0 <= min(ours, fasttext) <= max(ours, fasttext) <= 1
+
+
+def test_tasks_knows_the_official_metrics(load):
+    metric_of = load("tasks").metric_of
+    labels, found = [0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 2, 0]
+    f1 = [0.5, 0.8, 2 / 3]
+    assert metric_of("stance_climate", ["against", "favor", "none"])[1](labels, found) == pytest.approx(sum(f1[:2]) / 2)
+    assert metric_of("emotion", ["a", "b", "c"])[1](labels, found) == pytest.approx(sum(f1) / 3)
+    assert metric_of("semeval", ["a", "b", "c"])[1](labels, found) == pytest.approx((0.5 + 1 + 0.5) / 3)
+    assert metric_of("irony", ["irony", "non_irony"])[1]([0, 0, 1, 1], [0, 1, 1, 1]) == pytest.approx(2 / 3)
 
 
 def test_startup_says_which_answer_is_too_slow(load, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from commands import run_main
 from pictures import texts_of
+from safetensors.numpy import load_file, save_file
 from transformers import pipeline
 
 from hf_brnn.commands.evaluate import main
@@ -84,6 +85,25 @@ def test_the_checklist_needs_two_labels(float_model, tmp_path, capsys):
     ended = run_main(main, folder, "--checklist", capsys=capsys)
     assert ended.code == 1
     assert "names 3 labels, but the classifier" in ended.stderr
+
+
+def test_the_checklist_compares_negative_and_positive_of_three_labels(float_model, tmp_path, capsys):
+    folder = shutil.copytree(float_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    tensors = load_file(folder / "model.safetensors")
+    # Neutral is the most probable label of every text.
+    for name, shift in (("weight", 0), ("bias", np.float32([100, 0, 0]))):
+        tensors[f"classifier.{name}"] = tensors[f"classifier.{name}"][[0, 1, 0]] + np.float32(shift)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    names = {"0": "neutral", "1": "positive", "2": "negative"}
+    ids = {name: int(index) for index, name in names.items()}
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": names, "label2id": ids}))
+    rates = []
+    for name, model in (("two", float_model), ("three", folder)):
+        ended = run_main(main, model, "--checklist", "--output_dir", tmp_path / name, capsys=capsys)
+        assert ended.code == 0, ended.stderr
+        rates.append(json.loads((tmp_path / name / "checklist.json").read_text())["rates"])
+    assert rates[0] == rates[1]
 
 
 def test_the_old_spelling_of_the_model_works(float_model, capsys):

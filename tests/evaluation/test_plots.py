@@ -44,6 +44,13 @@ def test_curves_name_the_run_and_the_kept_epoch_and_do_not_dramatize(tmp_path):
     assert max(ticks) - min(ticks) > 0.85 * MIN_ACCURACY_SPAN
 
 
+def test_curves_of_one_epoch_have_a_tick_at_whole_epochs_alone(tmp_path):
+    plot_curves(HISTORY[:1], tmp_path / "curves", "validation", "tickets")
+    texts = texts_of(tmp_path / "curves.svg")
+    ticks = [text for text in texts[: texts.index("epoch")] if text.replace(".", "").isdigit()]
+    assert ticks[:3] == ["0", "1", "2"]
+
+
 def test_the_same_figures_give_the_same_files(tmp_path):
     files = []
     for name in ("first", "second"):
