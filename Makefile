@@ -1,7 +1,7 @@
 .PHONY: setup train test test-core test-slow lint browser graph web space docs
 
 BIN := .venv/bin
-MODEL := hf_brnn/pretrained/brnn-sentiment140
+MODEL := hf_brnn/pretrained/brnn-tweet-sentiment
 PACKAGES := web/node_modules/.package-lock.json
 # Node.js comes with the test tools.
 export PATH := $(abspath $(BIN)):$(PATH)

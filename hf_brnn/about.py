@@ -10,3 +10,5 @@ REPOSITORY = "https://github.com/hf-brnn/hf-brnn"
 SHIPPED_NAMES = {"brnn-sentiment140": "PRETRAINED", "brnn-tweet-sentiment": "TWEET_SENTIMENT"}
 SHIPPED_MODELS = {name: Path(__file__).parent / "pretrained" / name for name in SHIPPED_NAMES}
 PRETRAINED_FOLDER = SHIPPED_MODELS["brnn-sentiment140"]
+# What demo and server show where no model is named.
+DEFAULT_FOLDER = SHIPPED_MODELS["brnn-tweet-sentiment"]

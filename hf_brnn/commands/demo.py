@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional
 
-from ..about import PRETRAINED_FOLDER
+from ..about import DEFAULT_FOLDER
 from .output import check_output_path
 from .parser import CommandParser, model_argument, path_argument, run_command
 
 EXAMPLES = """\
 examples:
-  hf-brnn demo                                   the model that ships with hf-brnn, at http://127.0.0.1:7860
+  hf-brnn demo                                   brnn-tweet-sentiment, at http://127.0.0.1:7860
   hf-brnn demo runs/reviews                      GRADIO_SERVER_PORT=8000 sets another port
   hf-brnn demo runs/reviews --space space        then: hf upload --repo-type space user/name space .
 """
@@ -33,7 +33,7 @@ def build_parser() -> CommandParser:
         "model",
         nargs="?",
         type=model_argument,
-        default=str(PRETRAINED_FOLDER),
+        default=str(DEFAULT_FOLDER),
         metavar="MODEL",
         help="Model directory, or model that ships with hf-brnn.",
     )

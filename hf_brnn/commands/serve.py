@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Optional
 
-from ..about import PRETRAINED_FOLDER
+from ..about import DEFAULT_FOLDER
 from .parser import MODEL_HELP, CommandParser, model_argument, run_command
 
 EXAMPLES = """\
@@ -29,7 +29,7 @@ def build_parser() -> CommandParser:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "model", nargs="?", type=model_argument, default=str(PRETRAINED_FOLDER), metavar="MODEL", help=MODEL_HELP
+        "model", nargs="?", type=model_argument, default=str(DEFAULT_FOLDER), metavar="MODEL", help=MODEL_HELP
     )
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
     parser.add_argument("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all (%(default)s).")

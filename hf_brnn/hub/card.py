@@ -236,9 +236,7 @@ def _describe_base_model(run: dict[str, Any]) -> str:
         return ""
     link = f"[{name}](https://huggingface.co/{name})" if "/" in name else f"`{name}`"
     sentence = f"The training started from the weights of {link}" + (f", commit {revision}." if revision else ".")
-    return sentence + (
-        " The words of the training texts were added to its vocabulary." if run.get("extend_vocabulary") else ""
-    )
+    return sentence + (" Its vocabulary took up words of the training texts." if run.get("extend_vocabulary") else "")
 
 
 def _describe_training(metrics: dict[str, Any]) -> str:
@@ -251,7 +249,8 @@ def _describe_training(metrics: dict[str, Any]) -> str:
         resumed = training.get("resumed_epoch")
         part = "" if resumed is None else f", those after epoch {resumed:.3g},"
         seconds = f" in {metrics['seconds']:,.0f} seconds" if "seconds" in metrics else ""
-        sentences.append(f"Trained for {history[-1]['epoch']:.3g} epochs{part}{seconds}{where}.")
+        epochs = "one epoch" if history[-1]["epoch"] == 1 else f"{history[-1]['epoch']:.3g} epochs"
+        sentences.append(f"Trained for {epochs}{part}{seconds}{where}.")
     if training.get("best_epoch") is not None:
         sentences.append(
             f"The weights are those of epoch {training['best_epoch']:.3g}, the best on the validation split."

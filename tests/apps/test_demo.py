@@ -36,7 +36,7 @@ TEXTS = load_rows(DataArguments()).texts[:6]
 
 
 @contextmanager
-def serve(script, temporary_folder, cwd=REPOSITORY, **environment):
+def serve(command, temporary_folder, cwd=REPOSITORY, **environment):
     """Runs a demo until the block ends, with its temporary files in a folder of its own, and gives its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -44,7 +44,7 @@ def serve(script, temporary_folder, cwd=REPOSITORY, **environment):
     environment = os.environ | {"TMPDIR": str(temporary_folder), "GRADIO_SERVER_PORT": str(port)} | environment
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [sys.executable, script],
+        [sys.executable, *command],
         cwd=cwd,
         env=environment,
         # A shell that runs in the background has its processes ignore Ctrl+C.
@@ -67,7 +67,7 @@ def serve(script, temporary_folder, cwd=REPOSITORY, **environment):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serve("scripts/demo.py", tmp_path_factory.mktemp("temporary")) as address:
+    with serve(["scripts/demo.py", PRETRAINED_FOLDER], tmp_path_factory.mktemp("temporary")) as address:
         yield address
 
 
@@ -491,7 +491,7 @@ def test_words_are_shown_with_their_tags(open_demo, tmp_path):
 
 def test_a_space_works_alone_and_leaves_no_file_behind(tmp_path):
     space = tmp_path / "space"
-    run_python("scripts/demo.py", "--space", space)
+    run_python("scripts/demo.py", PRETRAINED_FOLDER, "--space", space)
     card = (space / "README.md").read_text()
     assert card.startswith("---\n")
     assert "sdk: gradio" in card
@@ -507,7 +507,7 @@ def test_a_space_works_alone_and_leaves_no_file_behind(tmp_path):
         (missing / f"{name}.py").write_text("raise ImportError")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    with serve("app.py", temporary, moved, PYTHONPATH=str(missing)) as address:
+    with serve(["app.py"], temporary, moved, PYTHONPATH=str(missing)) as address:
         client = Client(address, verbose=False, download_files=tmp_path / "downloads")
         scored, _ = client.predict("so happy\nso sad", api_name="/score_lines")
         assert pd.read_csv(scored)["label"].tolist() == ["POSITIVE", "NEGATIVE"]

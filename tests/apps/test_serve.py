@@ -14,7 +14,7 @@ from forks import HANGS
 from huggingface_hub import InferenceClient
 from processes import REPOSITORY, run_python
 
-from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.about import DEFAULT_FOLDER
 from hf_brnn.apps import serve
 from hf_brnn.data.problem_type import SINGLE_LABEL
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
@@ -49,7 +49,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def classifier():
-    return OnnxClassifier(PRETRAINED_FOLDER)
+    return OnnxClassifier(DEFAULT_FOLDER)
 
 
 def post(server, **body):
@@ -58,7 +58,7 @@ def post(server, **body):
 
 def test_the_hub_client_gets_the_labels_and_scores_of_the_model(server, classifier):
     found = InferenceClient(model=server).text_classification(TEXTS[0])
-    assert [each.label for each in found] == ["POSITIVE", "NEGATIVE"]
+    assert [each.label for each in found] == ["positive", "neutral", "negative"]
     assert [each.score for each in found] == pytest.approx(sorted(classifier(TEXTS[:1])[0].tolist(), reverse=True))
     assert len(InferenceClient(model=server).text_classification(TEXTS[0], top_k=1)) == 1
 
@@ -113,8 +113,8 @@ def test_health_metrics_and_documentation(server):
     assert texts(after) - texts(before) == len(TEXTS)
     assert httpx.get(f"{server}/health").json() == {
         "status": "ok",
-        "model": PRETRAINED_FOLDER.name,
-        "labels": ["NEGATIVE", "POSITIVE"],
+        "model": DEFAULT_FOLDER.name,
+        "labels": ["negative", "neutral", "positive"],
     }
     assert httpx.get(f"{server}/docs").status_code == 200
     assert "/health" in httpx.get(f"{server}/openapi.json").json()["paths"]
