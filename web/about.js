@@ -59,7 +59,7 @@ function readCard(card) {
 const datasetLink = (name) => `<a href="https://huggingface.co/datasets/${encodeURI(name)}">${escape(name)}</a>`;
 
 const accuracy = ({ accuracy, rows }) =>
-  `Its accuracy on ${rows.toLocaleString("en")} test texts is ${(100 * accuracy).toFixed(1)} %.`;
+  `Its accuracy on ${rows.toLocaleString("en")} test texts is ${(100 * accuracy).toFixed(1)}\u00a0%.`;
 
 /** Returns a card as HTML. The parser escapes the HTML in it; comments are left out. */
 function cardPage(name, markdown) {
