@@ -46,27 +46,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, options = parser.parse_known_args(argv)
     try:
         parse_values(options)
-        for task in args.tasks:
-            parse_values(task_arguments(task))
+        tasks = {task.name: task_arguments(task) for task in args.tasks}
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    rows = [measure_task(task, args.configs, options, args.seeds, args.baselines) for task in args.tasks]
+    rows = [measure_task(*task, args.configs, options, args.seeds, args.baselines) for task in tasks.items()]
     print_setup()
     print_table("Validation rows", rows)
 
 
 def measure_task(
-    task: Path, configs: list[str], options: list[str], seeds: int, baselines: list[str]
+    name: str, arguments: list[str], configs: list[str], options: list[str], seeds: int, baselines: list[str]
 ) -> dict[str, object]:
     """Returns a row of the table: the metric of each contestant, with the seconds of each training of a recipe."""
-    arguments = task_arguments(task)
     data_args = build_arguments(parse_values(arguments)).data
     source = load_splits(data_args)
     splits = split_rows(source["train"], data_args, source)
     train, validation = splits["train"], splits["validation"]
-    metric_name, metric = metric_of(task.name, validation.label_names)
+    metric_name, metric = metric_of(name, validation.label_names)
     labels = np.asarray(validation.labels)
-    row: dict[str, object] = {"task": task.name, "rows": len(train), "metric": metric_name}
+    row: dict[str, object] = {"task": name, "rows": len(train), "metric": metric_name}
     with tempfile.TemporaryDirectory() as folder:
         for config in configs:
             figures, start = [], time.perf_counter()
@@ -77,12 +75,13 @@ def measure_task(
                 figures.append(metric(labels, predicted_ids(TorchClassifier(model), validation)))
             row[config] = statistics.mean(figures)
             if seeds > 1:
-                row["deviation"] = statistics.stdev(figures)
-            row["seconds"] = (time.perf_counter() - start) / seeds
-        for name in baselines:
-            path = Path(folder) / TASK_BASELINES[name].file
-            TASK_BASELINES[name].train(train.texts, train.labels, path)
-            row[name] = metric(labels, TASK_BASELINES[name].load(path)(validation.texts).argmax(axis=1))
+                row[f"{config}, deviation"] = statistics.stdev(figures)
+            row[f"{config}, seconds"] = (time.perf_counter() - start) / seeds
+        for what in baselines:
+            baseline = TASK_BASELINES[what]
+            path = Path(folder) / baseline.file
+            baseline.train(train.texts, train.labels, path)
+            row[what] = metric(labels, baseline.load(path)(validation.texts).argmax(axis=1))
     return row
 
 

@@ -22,14 +22,14 @@ def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path
     """Checks a model before torch is loaded, and returns its config.json.
 
     Args:
-        model: A model directory, the name of a model that ships with the package, or a model id on the Hub.
+        model: A model directory, or a model id on the Hub.
         revision: Branch, tag or commit of a model on the Hub.
 
     Raises:
         OSError: There is no such directory or model, or a file is missing.
         ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
     """
-    path = Path(find_shipped(model))
+    path = Path(model)
     if not str(model).strip():
         raise ValueError("The name of the model is empty. Name a model directory or a model id on the Hub.")
     if path.is_file():

@@ -28,7 +28,8 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
         ValueError: The files of the model don't belong together, onnxruntime is not
             installed, or `revision` is given with a directory.
     """
-    directory = Path(find_shipped(model))
+    model = find_shipped(model)
+    directory = Path(model)
     if directory.is_dir():
         check_no_revision(model, revision)
     else:
@@ -48,7 +49,7 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
         return OnnxClassifier(directory, batch_size=batch_size)
     from .classifier import TorchClassifier
 
-    return TorchClassifier(find_shipped(model), batch_size, revision)
+    return TorchClassifier(model, batch_size, revision)
 
 
 def has_quantized_graph(model: Union[str, Path]) -> bool:

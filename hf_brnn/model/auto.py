@@ -6,13 +6,20 @@ from typing import Union
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-from ..about import SHIPPED_MODELS
+from ..about import PRETRAINED_FOLDER, SHIPPED_MODELS
 from .configuration_brnn import BrnnConfig
 from .modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification, BrnnModel
 
-__all__ = ["PRETRAINED", "BrnnConfig", "BrnnForSequenceClassification", "BrnnForTokenClassification", "BrnnModel"]
+__all__ = [
+    "PRETRAINED",
+    "TWEET_SENTIMENT",
+    "BrnnConfig",
+    "BrnnForSequenceClassification",
+    "BrnnForTokenClassification",
+    "BrnnModel",
+]
 
-PRETRAINED = str(SHIPPED_MODELS["brnn-sentiment140"])
+PRETRAINED = str(PRETRAINED_FOLDER)
 TWEET_SENTIMENT = str(SHIPPED_MODELS["brnn-tweet-sentiment"])
 
 AutoConfig.register("brnn", BrnnConfig)

@@ -166,7 +166,6 @@ def extend_tokenizer(
         known = sorted(vocabulary, key=vocabulary.__getitem__)
         taken = set([*dict.fromkeys([PAD_TOKEN, UNK_TOKEN, *words, *known])][:vocab_size])
         vocabulary = {word: index for index, word in enumerate(word for word in known if word in taken)}
-        words = [word for word in words if word in taken]
     new_words = [word for word in words if word not in vocabulary]
     if vocab_size is not None:
         new_words = new_words[: max(vocab_size - len(vocabulary), 0)]

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from ..data.labels import label_key
 from ..data.problem_type import read_label_names, read_problem_type
 from ..hub.find import find_model
-from ..hub.layout import read_vocabulary
+from ..hub.layout import number_of_words, read_vocabulary
 from ..model.arguments import ModelArguments
 
 SIZES = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
@@ -105,7 +105,7 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name} is {values[name]}, but {base.name} has {own[name]}, and sizes come from the model: leave out "
                 f"--{name}, or train without --model_name_or_path."
             )
-    words, vocab_size = max(base.vocabulary.values()) + 1, values.get("vocab_size")
+    words, vocab_size = number_of_words(base.path / "tokenizer.json"), values.get("vocab_size")
     if vocab_size not in (None, words) and not values.get("extend_vocabulary"):
         raise ValueError(
             f"vocab_size is {vocab_size}, but {base.name} has {words} words: leave out --vocab_size, or add "

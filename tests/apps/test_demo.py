@@ -23,9 +23,11 @@ from playwright.sync_api import expect
 from processes import REPOSITORY, run_python
 
 from hf_brnn import PRETRAINED_FOLDER
+from hf_brnn.about import DEFAULT_FOLDER
 from hf_brnn.apps import demo
 from hf_brnn.apps.demo import build_demo
 from hf_brnn.apps.space import write_space
+from hf_brnn.commands.demo import build_parser
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, TOKENS
 from hf_brnn.data.rows import load_rows
@@ -487,6 +489,10 @@ def test_words_are_shown_with_their_tags(open_demo, tmp_path):
     pd.DataFrame([{"tokens": ["a"] * 501}]).to_json(tmp_path / "long.jsonl", orient="records", lines=True)
     with pytest.raises(AppError, match=r"long.jsonl, line 1: the text has 1,001 characters"):
         client.predict(handle_file(tmp_path / "long.jsonl"), "tokens", api_name="/score_upload")
+
+
+def test_without_a_model_it_shows_the_one_of_labels_by_people():
+    assert build_parser().parse_args([]).model == str(DEFAULT_FOLDER)
 
 
 def test_a_space_works_alone_and_leaves_no_file_behind(tmp_path):

@@ -60,7 +60,7 @@ def test_they_answer_without_network_and_without_trusted_code(tmp_path):
     two, three = map(eval, process.stdout.strip().splitlines()[-2:])
     assert [label for label, _ in two[:2]] == ["POSITIVE", "NEGATIVE"]
     assert [label for label, _ in three] == ["positive", "negative", "neutral"]
-    assert min(score for _, score in two[:2] + three[:2]) > 0.7
+    assert min(score for _, score in two[:2] + three[:2]) > 0.8
 
 
 @pytest.mark.parametrize("name", SHIPPED_MODELS)
@@ -118,7 +118,8 @@ def test_its_card_reports_its_metrics(folder):
     reported = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert reported["accuracy"] == round(metrics["accuracy"], 4)
     assert card.data.license == "apache-2.0"
-    assert card.data.datasets[0] == "stanfordnlp/sentiment140"
+    others = {PRETRAINED: [], TWEET_SENTIMENT: ["cardiffnlp/tweet_eval"]}[str(folder)]
+    assert card.data.datasets == ["stanfordnlp/sentiment140", *others]
 
 
 def test_the_scores_of_the_model_of_sentiment140_are_calibrated():

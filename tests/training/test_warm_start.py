@@ -173,6 +173,10 @@ def test_a_size_that_is_not_the_models_is_refused(base, write_rows, option, valu
         (["--freeze", "encoder"], "freeze is encoder, but this training starts from no model"),
         (["--extend_vocabulary"], "extend_vocabulary is True.*give --model_name_or_path"),
         (["--model_name_or_path", "BASE", "--vocab_size", "99", "--extend_vocabulary", "False"], "vocab_size is 99"),
+        (
+            ["--model_name_or_path", "BASE", "--vocab_size", "3", "--extend_vocabulary", "False"],
+            "vocab_size is 3, but .* words",
+        ),
         (["--model_name_or_path", "BASE", "--model_revision", "v1"], "a revision is for a model on the Hub"),
         (["--model_name_or_path", "/none/a/b"], "/none/a/b: there is no such directory"),
         (["--model_name_or_path", "BASE", "--freeze", "head"], "freeze is 'head', but must be embeddings or encoder"),
