@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,7 +20,7 @@ from ..data.text import escape_markdown
 from .layout import CARD, METRICS, TRAINING_CONFIG
 from .weights import weight_shapes
 
-# Texts to try, by the data set that the model was trained on.
+# Texts to try where the data is public, by data set.
 WIDGET_TEXTS = {
     "sample_multi_label": ("arrived a week late and they hung up on me", "solid oak, worth every penny"),
     "sample_regression": ("the best soup in town", "the waiter shouted at my son"),
@@ -66,11 +68,12 @@ RETURNED = {
     REGRESSION: ("numbers", "numbers, (texts, targets)"),
     TOKENS: ("a list of tags each", "a list of probabilities, (words, tags) each"),
 }
+ANY_TEXT = "a text to label"
 # What people set in the metadata by hand; a rebuilt card keeps it.
 KEPT_METADATA = ("language", "license", "datasets", "widget")
 
 
-def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
+def build_card(directory: Path, name: Optional[str] = None, examples: Sequence[str] = ()) -> ModelCard:
     """Builds the card of a model directory from config.json, model.safetensors, metrics.json and training_config.yaml.
 
     The last two may be missing; the card then says less. The baselines and the language, license, datasets and widget
@@ -79,6 +82,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
     Args:
         directory: The model directory.
         name: The name of the model; by default that of the directory.
+        examples: Texts to try, in the metadata and in the code, unless there is a card that has others.
     """
     name = name or directory.resolve().name
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
@@ -90,7 +94,7 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
     old = ModelCard.load(directory / CARD) if (directory / CARD).is_file() else None
     titles = {key: title for key, title in METRIC_TITLES.items() if any(key in values for values in splits.values())}
     problem_type = read_problem_type(config)
-    data = _metadata(name, config, run, splits.get(reported, {}), reported)
+    data = _metadata(name, config, run, splits.get(reported, {}), reported, examples)
     if old is not None:
         for key in KEPT_METADATA:
             if (value := getattr(old.data, key, None)) is not None:
@@ -98,6 +102,8 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         for result in data.eval_results or []:
             if data.datasets:
                 result.dataset_type = result.dataset_name = data.datasets[0]
+    widget = data.to_dict().get("widget") or []
+    tried = [each["text"] for each in widget if isinstance(each.get("text"), str)][:2] or [ANY_TEXT]
     return ModelCard.from_template(
         data,
         template_path=str(CARD_TEMPLATE),
@@ -121,6 +127,9 @@ def build_card(directory: Path, name: Optional[str] = None) -> ModelCard:
         predicted=RETURNED[problem_type][0],
         scored=RETURNED[problem_type][1],
         task=data.pipeline_tag,
+        first_text=json.dumps(tried[0], ensure_ascii=False),
+        texts=json.dumps(tried, ensure_ascii=False),
+        shell_texts=shlex.join(tried),
         auto_class="AutoModelForTokenClassification"
         if problem_type == TOKENS
         else "AutoModelForSequenceClassification",
@@ -175,10 +184,16 @@ def add_baselines(directory: Path, table: str) -> None:
 
 
 def _metadata(
-    name: str, config: dict[str, Any], run: dict[str, Any], metrics: dict[str, Any], reported: str
+    name: str,
+    config: dict[str, Any],
+    run: dict[str, Any],
+    metrics: dict[str, Any],
+    reported: str,
+    examples: Sequence[str],
 ) -> ModelCardData:
     dataset = run.get("dataset_name") if _uses_hub(run) else None
     is_public = _is_sample(run) or dataset == HUB_DATASET
+    examples = WIDGET_TEXTS[run["dataset_name"]] if is_public else examples
     is_of_tokens = read_problem_type(config) == TOKENS
     results = [
         CardResult(
@@ -209,7 +224,7 @@ def _metadata(
         metrics=[metric_type for metric, (metric_type, _) in CARD_METRICS.items() if not metrics or metric in metrics],
         model_name=name if results else None,
         eval_results=results or None,
-        widget=[{"text": text} for text in WIDGET_TEXTS[run["dataset_name"]]] if is_public else None,
+        widget=[{"text": text} for text in examples] or None,
     )
 
 

@@ -117,6 +117,7 @@ def check_model_directory(directory: Path) -> None:
 def check_files(directory: Path, *names: str) -> None:
     """Raises:
     FileNotFoundError: One of these files is missing.
+    PermissionError: One of them may not be read.
     """
     for name in names:
         if not (directory / name).is_file():
@@ -125,6 +126,8 @@ def check_files(directory: Path, *names: str) -> None:
             raise FileNotFoundError(
                 f"{directory} is not a model directory: {found}. Name a directory that hf-brnn train wrote."
             )
+        # safetensors calls a file that may not be read a missing file.
+        (directory / name).open("rb").close()
 
 
 def check_graph(graph: Path, directory: Path) -> None:

@@ -18,6 +18,7 @@ from ..model import auto  # noqa: F401  registered models save their code too
 from ..model.modeling_brnn import BrnnPreTrainedModel
 from ..model.tokenization_brnn import save_tokenizer
 from .card import build_card
+from .examples import typical_texts
 from .layout import CARD, METRICS, TRAINING_CONFIG, check_output_dir
 from .weights import WEIGHTS
 
@@ -96,7 +97,7 @@ def save_model_directory(
         write_json(_metrics_file(report), part / METRICS)
         config = yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True)
         (part / TRAINING_CONFIG).write_text(config, encoding="utf-8")
-        build_card(part, name).save(part / CARD)
+        build_card(part, name, typical_texts(model, tokenizer)).save(part / CARD)
 
 
 def _metrics_file(report: TrainingReport) -> dict[str, Any]:

@@ -25,8 +25,8 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
 
     Raises:
         OSError: There is no such directory or model, or a file is missing.
-        ValueError: The files of the model don't belong together, onnxruntime is not
-            installed, or `revision` is given with a directory.
+        ValueError: The files of the model don't belong together, onnxruntime or torch, whichever the model needs, is
+            not installed, or `revision` is given with a directory.
     """
     model = find_shipped(model)
     directory = Path(model)
@@ -47,7 +47,13 @@ def load(model: Union[str, Path], batch_size: Optional[int] = None, revision: Op
             ) from error
 
         return OnnxClassifier(directory, batch_size=batch_size)
-    from .classifier import TorchClassifier
+    try:
+        from .classifier import TorchClassifier
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{model} holds no int8 graph. Without a graph it needs {error.name}, and {error.name} is not installed. "
+            f"Run pip install {error.name}, or write the graph where torch is installed: hf-brnn export {model}"
+        ) from error
 
     return TorchClassifier(model, batch_size, revision)
 

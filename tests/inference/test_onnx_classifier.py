@@ -1,5 +1,7 @@
 """The ONNX path runs where torch and transformers can't be imported."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hub_server import Repository
@@ -45,6 +47,17 @@ def test_it_classifies_with_torch_and_transformers_blocked():
 @pytest.mark.parametrize("module", ["hub.layout", "hub.push", "inference.score_files"])
 def test_a_light_module_loads_with_torch_and_transformers_blocked(module):
     run_new_python("-c", f"{BLOCKED}\nimport hf_brnn.{module}")
+
+
+def test_a_model_without_a_graph_names_what_is_missing(tmp_path):
+    folder = tmp_path / "m"
+    shutil.copytree(PRETRAINED_FOLDER, folder, ignore=shutil.ignore_patterns("onnx"))
+    code = "import sys; sys.modules['torch'] = None; from hf_brnn.commands.main import main; main(sys.argv[1:])"
+    process = run_new_python("-c", code, "predict", folder, "hi", check=False)
+    assert process.returncode == 1
+    assert "holds no int8 graph" in process.stderr
+    assert f"hf-brnn export {folder}" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_predict_names_the_most_probable_label():
