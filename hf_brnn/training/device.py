@@ -9,6 +9,8 @@ import torch
 
 from .arguments import BrnnTrainingArguments, resolved_precision
 
+# Set by accelerate launch and by torchrun, which set OMP_NUM_THREADS, too.
+LAUNCHER_VARIABLES = {"ACCELERATE_MIXED_PRECISION", "LOCAL_WORLD_SIZE"}
 # Parameters of glibc's mallopt, as in its malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 # Larger blocks, and more free memory than this, go back to the system.
@@ -16,9 +18,10 @@ KEPT_BYTES = 2**30
 
 
 def prepare_cpu(training_args: BrnnTrainingArguments) -> None:
-    """Shares the cores that this run may use among its processes. `accelerate launch` alone gives each of them one
-    thread, and more threads than cores would wait for each other most of the time."""
-    if training_args.device.type == "cpu":
+    """Shares the cores that this run may use among its processes: launchers give each of them one thread, and more
+    threads than cores would wait for each other most of the time. Without a launcher, OMP_NUM_THREADS is the user's."""
+    is_launched = not LAUNCHER_VARIABLES.isdisjoint(os.environ)
+    if training_args.device.type == "cpu" and (is_launched or "OMP_NUM_THREADS" not in os.environ):
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         torch.set_num_threads(max(1, joblib.cpu_count() // processes))
 

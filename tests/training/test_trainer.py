@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from arguments import parse_arguments
-from processes import REPOSITORY, SHORT, run_python, start_training, train, wait_until
+from processes import REPOSITORY, SHORT, run_new_python, run_python, start_training, train, wait_until
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -114,6 +114,21 @@ prepare_cpu(training_args)
 print(describe_processor(training_args))
 """
     assert run_python("-c", code).stdout.startswith("1 x 1 threads of ")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system can't bind a process to cores")
+@pytest.mark.parametrize(("variables", "threads"), [({}, 1), ({"LOCAL_WORLD_SIZE": "1"}, os.cpu_count())])
+def test_a_number_of_threads_is_kept_unless_a_launcher_set_it(tmp_path, variables, threads):
+    code = f"""
+import os
+os.sched_setaffinity(0, range(os.cpu_count()))
+from hf_brnn.training.arguments import BrnnTrainingArguments
+from hf_brnn.training.device import describe_processor, prepare_cpu
+training_args = BrnnTrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True)
+prepare_cpu(training_args)
+print(describe_processor(training_args))
+"""
+    assert run_new_python("-c", code, OMP_NUM_THREADS="1", **variables).stdout.startswith(f"1 x {threads} threads of ")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the system has no glibc")
