@@ -1,4 +1,4 @@
-"""Measures recipes and baselines on tasks that people labelled, on validation rows.
+"""Measures recipes and baselines on tasks that people labeled, on validation rows.
 
 python benchmarks/tasks.py --tasks data/tweeteval/emotion data/tweeteval/irony data/semeval --class_weight balanced
 

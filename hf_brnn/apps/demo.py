@@ -27,7 +27,7 @@ from ..hub.layout import CARD
 from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
 from ..inference.load import load
-from ..inference.score_files import ScoreOptions
+from ..inference.score_texts import ScoreOptions
 from . import upload
 from .upload import MAX_CHARACTERS, MAX_ROWS, PREVIEW_ROWS
 
@@ -144,7 +144,7 @@ def build_demo(directory: Path, name: str) -> gr.Blocks:
         if not text.strip():
             raise error("Type a text first.")
         if len(text) > MAX_CHARACTERS:
-            raise error(f"The text has {len(text):,} characters; {MAX_CHARACTERS:,} are the most.")
+            raise error(f"The text has {len(text):,} characters; the limit is {MAX_CHARACTERS:,}.")
         if problem_type == TOKENS:
             return tags_html(classifier, text)
         explanation = explain(classifier, text)
@@ -313,7 +313,7 @@ def add_scoring(
             gr.File(label="Scored file", interactive=False),
             gr.Dataframe(
                 label=f"First {PREVIEW_ROWS} rows",
-                headers=[*(field.name for field in ScoreOptions().fields(classifier)), "text"],
+                headers=[*ScoreOptions().columns(classifier), "text"],
                 interactive=False,
                 wrap=True,
             ),

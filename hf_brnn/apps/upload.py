@@ -26,7 +26,8 @@ from ..data.files import read_batches
 from ..data.problem_type import TOKENS
 from ..data.targets import join_words
 from ..inference.load import load
-from ..inference.score_files import ScoreOptions, find_problem, score_file
+from ..inference.score_files import find_problem, score_file
+from ..inference.score_texts import ScoreOptions
 
 if TYPE_CHECKING:
     from ..inference.base_classifier import Classifier
@@ -80,7 +81,7 @@ def list_columns(source: Path, problem_type: str) -> None:
     limit_resources()
     batch = next(read_batches(source, refuse), None)
     if batch is None:
-        raise ValueError(f"{source}: there is no row to score.")
+        raise ValueError(f"{source}: there are no rows to score.")
     names = batch.table.column_names
     check_columns(source, names)
     try:
@@ -95,11 +96,11 @@ def check_columns(source: Path, names: list[str]) -> None:
     ValueError: There are too many columns, or the name of one is too long.
     """
     if len(names) > MAX_COLUMNS:
-        raise ValueError(f"{source} has {len(names):,} columns; {MAX_COLUMNS:,} are the most. Remove some.")
+        raise ValueError(f"{source} has {len(names):,} columns; the limit is {MAX_COLUMNS:,}. Remove some.")
     for place, name in enumerate(names, 1):
         if len(name) > MAX_CHARACTERS:
             raise ValueError(
-                f"{source}: the name of column {place} has {len(name):,} characters; {MAX_CHARACTERS:,} are the most. "
+                f"{source}: the name of column {place} has {len(name):,} characters; the limit is {MAX_CHARACTERS:,}. "
                 "Rename it."
             )
 
@@ -132,7 +133,7 @@ def score_upload(source: Path, model: str, target: str, text_column: str) -> Non
 
     score_file(classifier, source, Path(target), text_column, refuse, on_scored, escape_formulas=True)
     first = next(read_batches(Path(target), refuse, PREVIEW_ROWS)).table
-    names = [field.name for field in ScoreOptions().fields(classifier)]
+    names = ScoreOptions().columns(classifier)
     # The upload may have columns of these names: the new ones are the last.
     columns = [first[name].to_pylist() for name in (*first.column_names[-len(names) :], text_column)]
     preview = [

@@ -1,4 +1,4 @@
-"""`hf-brnn compare`: compares two models on the same labelled texts."""
+"""`hf-brnn compare`: compares two models on the same labeled texts."""
 
 import argparse
 import logging
@@ -43,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn compare",
-        description="Compares two models on the same labelled texts: exact McNemar test, bootstrap intervals of the "
+        description="Compares two models on the same labeled texts: exact McNemar test, bootstrap intervals of the "
         "differences,\nand a table by class. Writes comparison.json and disagreements.csv.",
         epilog=EXAMPLES,
     )

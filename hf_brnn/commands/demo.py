@@ -35,10 +35,13 @@ def build_parser() -> CommandParser:
         type=model_argument,
         default=str(DEFAULT_FOLDER),
         metavar="MODEL",
-        help="Model directory, or model that ships with hf-brnn.",
+        help="Model directory, or model that comes with hf-brnn.",
     )
     parser.add_argument(
-        "--space", type=path_argument, metavar="DIR", help="Write a Space to this new directory; serve nothing."
+        "--space",
+        type=path_argument,
+        metavar="DIR",
+        help="Write a Space to this new directory instead of serving the page.",
     )
     return parser
 

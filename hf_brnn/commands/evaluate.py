@@ -1,4 +1,4 @@
-"""`hf-brnn evaluate`: evaluates a model on labelled texts, or runs the checklist."""
+"""`hf-brnn evaluate`: evaluates a model on labeled texts, or runs the checklist."""
 
 import argparse
 import logging
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..data.arguments import DataArguments
     from ..data.rows import LabelledRows
     from ..inference.classifier import TorchClassifier
-    from ..inference.score_files import Scores
+    from ..inference.score_texts import Scores
 
 RESULTS = ("metrics.json", "predictions.csv", "checklist.json")
 EXAMPLES = """\
@@ -48,7 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def build_parser() -> CommandParser:
     parser = CommandParser(
         prog="hf-brnn evaluate",
-        description="Evaluates a model on labelled texts, or by the checklist. Writes metrics.json, "
+        description="Evaluates a model on labeled texts, or runs the checklist. Writes metrics.json, "
         "predictions.csv and\nplots, or checklist.json.",
         epilog=EXAMPLES,
     )
@@ -56,7 +56,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("--model", dest="old_model", type=model_argument, help=argparse.SUPPRESS)
     add_row_options(parser)
     parser.add_argument(
-        "--checklist", action="store_true", help="Run the checklist; for a model with labels negative and positive."
+        "--checklist", action="store_true", help="Run the checklist of sentiment: see docs/read_the_numbers.md."
     )
     parser.add_argument(
         "--output_dir", type=path_argument, metavar="DIR", help="Where to write. [runs/<model>.evaluation]"
@@ -112,8 +112,8 @@ def check_label_names(args: argparse.Namespace, label_names: list[str], problem_
     if args.checklist and (sentiment_labels(label_names) is None or problem_type != SINGLE_LABEL):
         raise ValueError(
             f"{args.model} has the labels {', '.join(label_names)} and the problem type {problem_type}, but the "
-            "checklist is for one label of a text, of two labels or with negative and positive among more. Leave out "
-            "--checklist."
+            "checklist needs a single-label model with two labels, or with negative and positive among its labels. "
+            "Leave out --checklist."
         )
     if args.label_names is not None and list(map(label_key, args.label_names)) != list(map(label_key, label_names)):
         raise ValueError(f"The label names are those of the model, {', '.join(label_names)}. Leave out --label_names.")
@@ -133,7 +133,7 @@ def evaluate_rows(
     from ..evaluation.threshold_table import threshold_rows, threshold_text
     from ..hub.layout import METRICS
     from ..hub.save import write_json
-    from ..inference.score_files import ScoreOptions, score_texts
+    from ..inference.score_texts import ScoreOptions, score_texts
 
     rows = load_rows(data_args)
     found = score_texts(classifier, rows.texts, ScoreOptions())

@@ -14,11 +14,11 @@ from typing import Any, NoReturn, Optional
 from ..data.text import closest
 from ..hub.find import find_shipped
 
-MODEL_HELP = "Model directory, model that ships with hf-brnn, or model id on the Hub."
+MODEL_HELP = "Model directory, model that comes with hf-brnn, or model id on the Hub."
 COMMANDS = {
-    "train": "Train a classifier on labelled texts and save it as a model directory.",
-    "evaluate": "Measure a model on labelled texts.",
-    "compare": "Compare two models on the same labelled texts.",
+    "train": "Train a classifier on labeled texts and save it as a model directory.",
+    "evaluate": "Evaluate a model on labeled texts.",
+    "compare": "Compare two models on the same labeled texts.",
     "predict": "Label texts, or a file of texts.",
     "export": "Write the ONNX graphs of a model directory.",
     "push": "Push a model directory to the Hugging Face Hub.",

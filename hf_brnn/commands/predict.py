@@ -17,7 +17,7 @@ from .parser import MODEL_HELP, CommandParser, model_argument, run_command
 from .rows import FORMAT_OPTIONS, add_format_options
 
 if TYPE_CHECKING:
-    from ..inference.score_files import ScoreOptions
+    from ..inference.score_texts import ScoreOptions
 
 EXAMPLES = """\
 examples:
@@ -56,7 +56,9 @@ def build_parser() -> CommandParser:
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="Texts to classify. Prints label, score and text.")
     parser.add_argument("--model", dest="old_model", type=model_argument, help=argparse.SUPPRESS)
     parser.add_argument(
-        "--input", metavar="FILE", help="File of texts: csv, tsv, json, jsonl, parquet or txt. - is a csv on stdin."
+        "--input",
+        metavar="FILE",
+        help="File of texts: csv, tsv, json, jsonl, parquet, arrow, xlsx or txt. - is a csv on stdin.",
     )
     parser.add_argument(
         "--output",
@@ -67,14 +69,17 @@ def build_parser() -> CommandParser:
     parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text, tweet, review ...]")
     parser.add_argument("--all_scores", action="store_true", help="Write the score of each label: score_<label>.")
     parser.add_argument(
-        "--min_score", type=float, metavar="X", help="Write unsure for scores below this, and where no word is known."
+        "--min_score",
+        type=float,
+        metavar="X",
+        help="Write the label unsure if the score is below this or no word is known.",
     )
     parser.add_argument("--known_words", action="store_true", help="Write the share of the words that are known.")
     parser.add_argument(
         "--escape_formulas",
         action="store_true",
         help="Write a ' before fields of csv and tsv files that a spreadsheet would run as formulas (=, +, -, @ or a "
-        "tab first). Without it, rows come out as they came in.",
+        "tab first). Without it, fields are written unchanged.",
     )
     parser.add_argument("--skip_bad_rows", action="store_true", help="List and skip rows that can't be read.")
     parser.add_argument("--revision", help="Branch, tag or commit of a model on the Hub.")
@@ -174,12 +179,12 @@ def check_input(args: argparse.Namespace) -> None:
     OSError: The input does not exist, or is a directory where a file is expected or the reverse.
     ValueError: The suffix of the output is unknown, or it can't be written.
     """
-    from ..data.arrow_file import is_saved_dataset
-    from ..data.files import check_is_local, explain_missing
-
     file_format(args).check()
     if args.input is None:
         return
+    from ..data.arrow_file import is_saved_dataset
+    from ..data.files import check_is_local, explain_missing
+
     if args.engine == "local":
         check_is_local(args.input)
     if "://" not in args.output:
@@ -214,7 +219,7 @@ def predict_texts(args: argparse.Namespace) -> None:
     """Prints a line with label, score and text for each text; for token classification its words with their tags."""
     from ..data.problem_type import REGRESSION, TOKENS
     from ..inference.load import load
-    from ..inference.score_files import UNSURE, score_texts
+    from ..inference.score_texts import UNSURE, score_texts
 
     classifier = load(args.model, args.batch_size, args.revision)
     scores = score_texts(classifier, args.texts, score_options(args))
@@ -240,7 +245,7 @@ def predict_texts(args: argparse.Namespace) -> None:
 
 
 def score_options(args: argparse.Namespace) -> "ScoreOptions":
-    from ..inference.score_files import ScoreOptions
+    from ..inference.score_texts import ScoreOptions
 
     return ScoreOptions(args.all_scores, args.min_score, args.known_words)
 

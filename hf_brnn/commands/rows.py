@@ -1,4 +1,4 @@
-"""The options of the commands that measure models on labelled rows."""
+"""The options of the commands that measure models on labeled rows."""
 
 import argparse
 import json
@@ -33,15 +33,22 @@ ROW_OPTIONS = (
 
 
 def add_row_options(parser: CommandParser) -> None:
-    """Adds the options that name labelled rows."""
+    """Adds the options that name labeled rows."""
     parser.add_argument("--data_files", nargs="+", metavar="FILE", help="csv, tsv, json, jsonl or parquet files.")
     add_format_options(parser)
-    parser.add_argument("--dataset_name", metavar="NAME", help="Dataset on the Hub instead, or sample.")
+    parser.add_argument(
+        "--dataset_name", metavar="NAME", help="Dataset on the Hub to read instead of files, or sample."
+    )
     parser.add_argument("--dataset_split", metavar="SPLIT", help="Split of the dataset on the Hub. [train]")
     parser.add_argument("--dataset_revision", metavar="REVISION", help="Branch, tag or commit of that dataset.")
-    parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [text]")
+    parser.add_argument("--text_column", metavar="NAME", help="Column of the texts. [found by its name]")
     parser.add_argument("--label_column", metavar="NAME", help="Column of the labels. [found by its name]")
-    parser.add_argument("--label_columns", nargs="+", metavar="NAME", help="A column for each label or target instead.")
+    parser.add_argument(
+        "--label_columns",
+        nargs="+",
+        metavar="NAME",
+        help="Instead of --label_column: a column for each label or target.",
+    )
     parser.add_argument("--label_separator", metavar="TEXT", help="What separates several labels of a text. [|]")
     parser.add_argument("--max_rows", type=int, metavar="N", help="Evaluate on a random subset of this size.")
     parser.add_argument("--split_seed", type=int, metavar="N", help="Seed of the subset. [42]")
@@ -50,9 +57,11 @@ def add_row_options(parser: CommandParser) -> None:
 
 def add_format_options(parser: CommandParser) -> None:
     """Adds the options that say how text files are written."""
-    parser.add_argument("--encoding", metavar="NAME", help="Encoding of text files, such as cp1252. [UTF-8, or found]")
-    parser.add_argument("--delimiter", metavar="TEXT", help="What separates fields. [found in the first line]")
-    parser.add_argument("--quoting", choices=("minimal", "none"), help="Whether fields may be quoted. [found]")
+    parser.add_argument(
+        "--encoding", metavar="NAME", help="Encoding of text files, such as cp1252. [UTF-8, or detected]"
+    )
+    parser.add_argument("--delimiter", metavar="TEXT", help="What separates fields. [detected in the first line]")
+    parser.add_argument("--quoting", choices=("minimal", "none"), help="Whether fields may be quoted. [detected]")
 
 
 def has_rows(args: argparse.Namespace) -> bool:

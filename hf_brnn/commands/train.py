@@ -62,13 +62,13 @@ COMMON = (
 )
 EXAMPLES = """\
 examples:
-  hf-brnn train reviews.csv                            the columns are found; saves runs/reviews
+  hf-brnn train reviews.csv                            finds the columns; saves runs/reviews
   hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
-  hf-brnn train tickets.csv --label_separator ';'      several labels a text
+  hf-brnn train tickets.csv --label_separator ';'      several labels per text
   hf-brnn train reviews.csv --problem_type regression --label_column stars
   hf-brnn train --config sentiment140                  a recipe by name, or the path of a YAML file
   hf-brnn train new.csv --model_name_or_path runs/reviews    starts from a model, with the recipe finetune
-  hf-brnn train reviews.csv --resume_from_checkpoint   goes on with an interrupted run
+  hf-brnn train reviews.csv --resume_from_checkpoint   resumes an interrupted run
   accelerate launch -m hf_brnn.commands.train reviews.csv    on several GPUs
 """
 
@@ -133,7 +133,9 @@ def _config_parser() -> CommandParser:
     defaults = f"{DEFAULT_RECIPE}, or {FINETUNE_RECIPE} with --model_name_or_path"
     parser.add_argument("--config", help=f"Recipe: a name, or a YAML file. [{defaults}]")
     parser.add_argument("-h", "--help", action="store_true", help="Show the common options.")
-    parser.add_argument("--help_all", action="store_true", help="Show all options, those of TrainingArguments too.")
+    parser.add_argument(
+        "--help_all", action="store_true", help="Show all options, including those of TrainingArguments."
+    )
     return parser
 
 
@@ -148,9 +150,12 @@ def _build_parser(recipe: dict[str, Any], config: str, shows_all: bool) -> Comma
         add_help=False,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="Files of labelled texts, or patterns of them.")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="Files of labeled texts, folders, or patterns such as 'data/*.csv'."
+    )
     groups = [parser.add_argument_group(title) for title in ("common options", "other options")]
     own, every = own_options(), all_options()
+    recipe = {"output_dir": "runs/<file or recipe>", **recipe}
     for name in ("output_dir", *COMMON, *(name for name in (*own, *every) if name not in COMMON)):
         if f"--{name}" in parser._option_string_actions:
             continue

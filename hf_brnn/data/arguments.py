@@ -47,10 +47,10 @@ class DataArguments:
     )
     encoding: Optional[str] = field(
         default=None,
-        metadata={"help": "Encoding of text files, such as cp1252. [UTF-8, or what fits the file, which is said]"},
+        metadata={"help": "Encoding of text files, such as cp1252. [UTF-8, or detected and reported]"},
     )
     delimiter: Optional[str] = field(
-        default=None, metadata={"help": "What separates the fields of csv and tsv files. [found in the first line]"}
+        default=None, metadata={"help": "What separates the fields of csv and tsv files. [detected in the first line]"}
     )
     quoting: Optional[str] = field(
         default=None,
@@ -72,8 +72,8 @@ class DataArguments:
     problem_type: Optional[str] = field(
         default=None,
         metadata={
-            "help": f"{SINGLE_LABEL} (the default); {MULTI_LABEL}, any number of labels a text; {REGRESSION}, a number "
-            "a text; token_classification, a tag for each word.",
+            "help": f"{SINGLE_LABEL} (the default); {MULTI_LABEL}, any number of labels per text; {REGRESSION}, a "
+            "number per text; token_classification, a tag per word.",
             "choices": PROBLEM_TYPES,
         },
     )
@@ -135,7 +135,7 @@ class DataArguments:
     split_seed: int = field(default=42, metadata={"help": "Seed of max_rows and of the splits."})
     emoticon_prob: float = field(
         default=0.0,
-        metadata={"help": "Probability that a training text gets an emoticon like those Sentiment140 was labelled by."},
+        metadata={"help": "Probability that a training text gets an emoticon like those that labeled Sentiment140."},
     )
     skip_bad_rows: bool = field(default=False, metadata={"help": "List and skip rows that can't be used."})
     vocab_size: Optional[int] = field(default=4000, metadata={"help": "Maximum number of words in the vocabulary."})
@@ -165,7 +165,10 @@ class DataArguments:
         if not 0 <= self.emoticon_prob <= 1:
             raise ValueError(f"emoticon_prob is {self.emoticon_prob}, but must be a probability in [0, 1].")
         if self.streaming and self.max_rows is not None:
-            raise ValueError("max_rows draws from all rows, which streaming does not hold: remove one of them.")
+            raise ValueError(
+                "max_rows draws from all rows, but streaming does not hold all rows in memory. Remove one of the two "
+                "options."
+            )
         if columns := self.label_probability_columns:
             if self.label_column is not None:
                 raise ValueError(

@@ -1,6 +1,6 @@
 """Puts emoticons back into training texts of Sentiment140.
 
-Its tweets were labelled by these emoticons, which were then removed from the texts (Go et al., 2009). A classifier
+Its tweets were labeled by these emoticons, which were then removed from the texts (Go et al., 2009). A classifier
 trained on such texts does not know what ":)" means.
 """
 

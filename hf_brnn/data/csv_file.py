@@ -98,8 +98,9 @@ def _check_rows(
         if doubts_quotes and len(row.lines) > 1 and _are_rows(row.lines, delimiter, len(names)):
             for index in range(len(row.lines)):
                 problem = (
-                    f"a quote that opens on line {row.number} would join this line with others, but each of them is a "
-                    "row; close the quote, or say what quotes mean: --quoting minimal or --quoting none"
+                    f"a quote that opens on line {row.number} would join several lines into one row, "
+                    "although each is a valid row; close the quote, or say what quotes mean: --quoting minimal or "
+                    "--quoting none"
                 )
                 on_bad_row(BadRow(str(path), "line", row.number + index, problem))
         elif problem:

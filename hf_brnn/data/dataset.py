@@ -1,12 +1,12 @@
 """Tokenized texts as flat arrays, and batches of texts of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Optional, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from .text import has_surrogates, shorten
 
@@ -177,8 +177,7 @@ def tokenize(
     if isinstance(texts, str):
         raise TypeError(f"{shorten(texts)} is a text, not a list of texts: put it into a list.")
     pieces, lengths = [np.empty(0, np.int32)], [np.zeros(1, np.int64)]
-    is_hidden = None if show_progress else True  # None hides it where the output is not a terminal
-    with tqdm(total=len(texts), desc="Tokenizing", unit=" texts", disable=is_hidden, leave=False) as progress:
+    with _progress_bar(len(texts), show_progress) as update:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = texts[start : start + TOKENIZE_CHUNK]
             if set(map(type, chunk)) != {str}:
@@ -191,7 +190,7 @@ def tokenize(
                 raise
             pieces.append(ids)
             lengths.append(numbers)
-            progress.update(len(chunk))
+            update(len(chunk))
     return TokenizedDataset(
         token_ids=np.concatenate(pieces),
         offsets=np.cumsum(np.concatenate(lengths)),
@@ -199,6 +198,18 @@ def tokenize(
         pad_token_id=pad_token_id,
         weights=weights,
     )
+
+
+@contextmanager
+def _progress_bar(total: int, is_shown: bool) -> Iterator[Callable[[int], object]]:
+    """Yields what moves a bar by a number of texts. It is shown only where the output is a terminal."""
+    if not is_shown:
+        yield lambda count: None
+        return
+    from tqdm import tqdm  # slow to import
+
+    with tqdm(total=total, desc="Tokenizing", unit=" texts", disable=None, leave=False) as bar:
+        yield bar.update
 
 
 def tokenize_words(

@@ -63,10 +63,10 @@ def read_batches(
         return _read_excel(path, batch_size)
     if suffix not in TEXT_SUFFIXES:
         if suffix in (".yaml", ".yml"):
-            raise ValueError(f"{path} is no file of rows. If it is a recipe, give it to train: --config {path}")
+            raise ValueError(f"{path} is not a file of rows. If it is a recipe, give it to train: --config {path}")
         raise ValueError(
-            f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}, text files also with "
-            f"{', '.join(COMPRESSIONS)} behind it."
+            f"{path}: unknown suffix; the file must be one of {', '.join(SUFFIXES)}, text files may also "
+            f"end in {', '.join(COMPRESSIONS)}."
         )
     return _read_text_format(path, suffix, on_bad_row, batch_size, file_format)
 

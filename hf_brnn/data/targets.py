@@ -1,4 +1,4 @@
-"""What the rows of each kind of problem are labelled with.
+"""What the rows of each kind of problem are labeled with.
 
 A row of a single-label problem has a label, one of a multi-label problem a set of labels, one of a token
 classification problem a tag for each word, and one of a regression a number for each target.

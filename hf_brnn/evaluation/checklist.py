@@ -182,6 +182,6 @@ def checklist_table(predict: Callable[[list[str]], np.ndarray]) -> tuple["pd.Dat
             wanted = (
                 ("negative", "positive")[check.expected] if isinstance(check.expected, int) else repr(check.expected)
             )
-            failures.append(f"{check.capability}: {check.text!r} should be labelled as {wanted}")
+            failures.append(f"{check.capability}: {check.text!r} should be labeled as {wanted}")
     table = pd.DataFrame(rows).groupby("capability", sort=False)["passed"].agg(["size", "sum", "mean"])
     return table.set_axis(["checks", "passed", "pass rate"], axis=1), failures

@@ -67,7 +67,7 @@ def parse_target(text: str) -> tuple[str, float]:
         wanted = -1.0
     if (name == "precision" and 0 < wanted <= 1) or text == "f1":
         return name, wanted
-    raise ValueError(f"tune_thresholds is {text!r}, but must be f1 or a wanted precision, such as precision=0.9.")
+    raise ValueError(f"tune_thresholds is {text!r}, but must be f1 or a target precision, such as precision=0.9.")
 
 
 def tune_thresholds(probabilities: np.ndarray, labels: np.ndarray, target: str) -> np.ndarray:

@@ -99,7 +99,7 @@ def files_to_push(directory: Path, write_card: bool = False) -> list[Path]:
     try:
         data = ModelCard.load(card, ignore_metadata_errors=False).data
     except (TypeError, ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{card}: the metadata between the lines --- is not valid ({error}). Correct it.") from error
+        raise ValueError(f"{card}: the metadata between the lines --- is not valid ({error}). Fix it.") from error
     if data.library_name != "transformers":
         raise ValueError(
             f"{card}: library_name is {data.library_name!r}, expected 'transformers'. Correct the line in the metadata."

@@ -8,7 +8,6 @@ from typing import Optional, Union
 
 import numpy as np
 import onnxruntime
-import pyarrow as pa
 from tokenizers import Tokenizer
 
 from ..data.dataset import TokenizedDataset
@@ -73,14 +72,16 @@ class OnnxClassifier(Classifier):
                 f"{graph} can't be loaded ({error}). Export it again: hf-brnn export {directory}"
             ) from error
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
-        self.num_threads = num_threads or pa.cpu_count()
+        self.num_threads = num_threads
 
     def run(self, score: Callable[[np.ndarray], None], batches: list[np.ndarray]) -> None:
         """Calls `score` with the rows of each batch, on several threads."""
         if len(batches) == 1:
             score(batches[0])
             return
-        with ThreadPoolExecutor(self.num_threads) as pool:
+        import pyarrow as pa  # slow to import, and known to count the cores that the process may use
+
+        with ThreadPoolExecutor(self.num_threads or pa.cpu_count()) as pool:
             list(pool.map(score, batches))
 
     def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:

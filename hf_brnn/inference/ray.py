@@ -27,7 +27,8 @@ from ..data.columns import find_text_column
 from ..data.parquet_file import read_parquet
 from ..data.problem_type import TOKENS
 from .onnx_classifier import OnnxClassifier
-from .score_files import ScoreOptions, name_fields, score_batches
+from .score_files import name_fields, score_batches, score_fields
+from .score_texts import ScoreOptions
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class ShardScorer:
     def _score(self, shard: str, on_bad_row: OnBadRow) -> int:
         source, unfinished = self.source.file(shard), self.target.file(f"{shard}.{uuid.uuid4().hex}{UNFINISHED}")
         schema = read_metadata(self.source, shard).schema.to_arrow_schema()
-        for field in name_fields(source, schema.names, self.options.fields(self.classifier)):
+        for field in name_fields(source, schema.names, score_fields(self.classifier, self.options)):
             schema = schema.append(field)
         self.target.filesystem.create_dir(str(PurePosixPath(unfinished).parent), recursive=True)
         scored = 0

@@ -3,11 +3,9 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from ..data.bad_rows import BadRow, OnBadRow
@@ -16,12 +14,11 @@ from ..data.columns import find_text_column
 from ..data.dataset import TokenizedDataset
 from ..data.file_format import AS_FOUND, FileFormat
 from ..data.files import read_batches
-from ..data.known_words import known_word_shares
-from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
-from ..data.targets import join_words, write_label
+from ..data.problem_type import TOKENS
+from ..data.targets import join_words
 from ..data.text import shorten
 from ..data.writers import table_writer
-from .base_classifier import split_words
+from .score_texts import ScoreOptions, score_tokenized
 
 if TYPE_CHECKING:
     from .base_classifier import Classifier
@@ -34,101 +31,6 @@ Item = TypeVar("Item")
 FEW_KNOWN_WORDS = 0.5
 # The longest text that is scored: its states are in memory at once.
 MAX_TEXT_CHARACTERS = 2**20
-# The label of a text whose score is below `min_score`.
-UNSURE = "unsure"
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """What is written about each text, besides label and score.
-
-    Attributes:
-        all_scores: Whether to write the score of each label, as a column `score_<label>`.
-        min_score: The lowest score of a label; below it, and where no word is known, the label is `unsure`.
-        known_words: Whether to write the share of the words that the model knows, as a column `known_words`.
-    """
-
-    all_scores: bool = False
-    min_score: Optional[float] = None
-    known_words: bool = False
-
-    def fields(self, classifier: "Classifier") -> list[pa.Field]:
-        """Returns the columns that rows are given."""
-        is_regression = classifier.problem_type == REGRESSION
-        names = ["score"] if not is_regression or len(classifier.label_names) == 1 else []
-        if self.all_scores or not names:
-            names += [f"score_{name}" for name in classifier.label_names]
-        names += ["known_words"] if self.known_words else []
-        labels = [] if is_regression else [pa.field("label", pa.string())]
-        return [*labels, *(pa.field(name, pa.float32()) for name in names)]
-
-    def check(self, classifier: "Classifier") -> None:
-        """Raises:
-        ValueError: An option doesn't suit the kind of problem, or a label has the name that is given to doubtful texts.
-        """
-        for name, problem_types in (("min_score", (SINGLE_LABEL,)), ("all_scores", (SINGLE_LABEL, MULTI_LABEL))):
-            if getattr(self, name) and classifier.problem_type not in problem_types:
-                raise ValueError(
-                    f"{name} is for {' and '.join(problem_types)}, but the problem type of this model is "
-                    f"{classifier.problem_type}. Leave out --{name}."
-                )
-        if self.min_score is not None and UNSURE in classifier.label_names:
-            raise ValueError(
-                f"The model has a label {UNSURE!r}, which is what min_score writes. Leave out min_score, or rename the "
-                "label."
-            )
-
-
-class Scores(NamedTuple):
-    """What a classifier says about texts.
-
-    Attributes:
-        labels: `(texts,)` the label of each text, or `unsure`. The labels of a multi-label text have `|` between them,
-            the tags of words a space. Those of a regression are its numbers.
-        scores: `(texts,)` float32 probability of the label that was chosen; of the most probable label where there may
-            be several; the mean probability of the tags; or the first number of a regression.
-        probabilities: `(texts, num_labels)` float32; for token classification `(words, num_labels)` of all texts.
-        known_words: `(texts,)` share of the words that the tokenizer knows.
-    """
-
-    labels: list[str]
-    scores: np.ndarray
-    probabilities: np.ndarray
-    known_words: np.ndarray
-
-
-def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOptions) -> Scores:
-    """Scores texts in memory."""
-    options.check(classifier)
-    return score_tokenized(classifier, classifier.tokenize(texts), options)
-
-
-def score_tokenized(classifier: "Classifier", tokenized: TokenizedDataset, options: ScoreOptions) -> Scores:
-    """Scores texts that are tokenized."""
-    probabilities = classifier.scores(tokenized)
-    known_words = known_word_shares(tokenized, classifier.tokenizer)
-    chosen: Any
-    if classifier.problem_type == TOKENS:
-        words = split_words(tokenized, probabilities)
-        probabilities = np.concatenate(words) if words else probabilities
-        chosen = [classifier.choose(rows) for rows in words]
-        scores = np.array([rows.max(axis=1).mean() if len(rows) else 0 for rows in words], np.float32)
-    elif classifier.problem_type == SINGLE_LABEL:
-        chosen = classifier.choose(probabilities)
-        scores = probabilities[np.arange(len(tokenized)), chosen]
-    elif classifier.problem_type == MULTI_LABEL:
-        chosen = [np.flatnonzero(row) for row in classifier.choose(probabilities)]
-        scores = probabilities.max(axis=1)
-    else:
-        chosen, scores = probabilities, probabilities[:, 0]
-    if classifier.problem_type == SINGLE_LABEL:
-        labels = np.array(classifier.label_names, object)[chosen].tolist()
-    else:
-        labels = [write_label(each, classifier.label_names, classifier.problem_type) for each in chosen]
-    if options.min_score is not None:
-        is_sure = (scores >= options.min_score) & (known_words > 0)
-        labels = [label if sure else UNSURE for label, sure in zip(labels, is_sure)]
-    return Scores(labels, scores, probabilities, known_words)
 
 
 def score_file(
@@ -138,7 +40,7 @@ def score_file(
     text_column: Optional[str],
     on_bad_row: OnBadRow,
     on_scored: Callable[[int], object],
-    options: ScoreOptions = ScoreOptions(),
+    options: ScoreOptions = ScoreOptions(),  # noqa: B008  frozen
     file_format: FileFormat = AS_FOUND,
     escape_formulas: bool = False,
 ) -> int:
@@ -169,7 +71,7 @@ def score_file(
             scored += len(table)
             on_scored(len(table))
         if not scored:
-            raise ValueError(f"{source}: there is no row to score.")
+            raise ValueError(f"{source}: there are no rows to score.")
     return scored
 
 
@@ -189,7 +91,7 @@ def score_batches(
         ValueError: There is no text column.
     """
     options.check(classifier)
-    fields = options.fields(classifier)
+    fields = score_fields(classifier, options)
     new_fields: list[pa.Field] = []
     texts_seen, known = 0, 0.0
     for table, tokenized in read_ahead(tokenize_batches(classifier, source, batches, text_column, on_bad_row)):
@@ -248,8 +150,13 @@ def find_problem(text: Any, text_column: str, max_characters: int = MAX_TEXT_CHA
     if not isinstance(text, str):
         return f"field {text_column!r} is {shorten(text)}, not a text"
     if len(text) > max_characters:
-        return f"the text has {len(text):,} characters; {max_characters:,} are the most"
+        return f"the text has {len(text):,} characters; the limit is {max_characters:,}"
     return ""
+
+
+def score_fields(classifier: "Classifier", options: ScoreOptions) -> list[pa.Field]:
+    """Returns the columns that rows are given."""
+    return [pa.field(name, pa.string() if name == "label" else pa.float32()) for name in options.columns(classifier)]
 
 
 def name_fields(source: str, names: list[str], fields: list[pa.Field]) -> list[pa.Field]:
@@ -262,5 +169,5 @@ def name_fields(source: str, names: list[str], fields: list[pa.Field]) -> list[p
             name = f"predicted_{name}"
         renamed.append(field.with_name(name))
     if changed := [f"{field.name} as {new.name}" for field, new in zip(fields, renamed) if field.name != new.name]:
-        logger.info("%s has columns of these names already; writing %s.", source, ", ".join(changed))
+        logger.info("%s already has columns with these names; writing %s.", source, ", ".join(changed))
     return renamed

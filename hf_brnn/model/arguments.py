@@ -11,9 +11,11 @@ class ModelArguments:
 
     model_name_or_path: Optional[str] = field(
         default=None,
-        metadata={"help": "Start from this model: a model directory, a model id on the Hub, or a model that ships."},
+        metadata={"help": "Start from this model: a model directory, a model id on the Hub, or a model of hf-brnn."},
     )
-    model_revision: Optional[str] = field(default=None, metadata={"help": "Branch, tag or commit of it on the Hub."})
+    model_revision: Optional[str] = field(
+        default=None, metadata={"help": "Branch, tag or commit of that model on the Hub."}
+    )
     embedding_size: int = field(default=256, metadata={"help": "Width of a word's embedding."})
     hidden_size: int = field(default=196, metadata={"help": "Units of a layer in each direction."})
     num_hidden_layers: int = field(default=1, metadata={"help": "Number of bidirectional layers."})

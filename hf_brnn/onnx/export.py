@@ -47,7 +47,7 @@ def export_onnx(model_dir: Union[str, Path]) -> list[Path]:
     target = (directory / GRAPH).parent.resolve()
     for path in (directory / name for name in GRAPHS):
         if path.is_symlink():
-            raise ValueError(f"{path} is a symbolic link, so that another directory would change. Remove the link.")
+            raise ValueError(f"{path} is a symbolic link: writing it would change another directory. Remove the link.")
     part = target.with_name(PARTIAL_GRAPHS)
     if part.exists():
         shutil.rmtree(part)

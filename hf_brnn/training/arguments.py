@@ -33,8 +33,8 @@ class BrnnTrainingArguments(TrainingArguments):
         default="runs/model",
         metadata={"help": "The model directory. Checkpoints go to <output_dir>.checkpoints."},
     )
-    per_device_train_batch_size: int = field(default=64, metadata={"help": "Texts a step on each device."})
-    per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts a step of an evaluation."})
+    per_device_train_batch_size: int = field(default=64, metadata={"help": "Texts per step on each device."})
+    per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts per evaluation step."})
     num_train_epochs: float = field(default=3.0, metadata={"help": "Number of epochs."})
     learning_rate: float = field(default=1e-3, metadata={"help": "Highest learning rate of AdamW."})
     eval_strategy: str = field(
@@ -87,8 +87,7 @@ class BrnnTrainingArguments(TrainingArguments):
     freeze: Optional[str] = field(
         default=None,
         metadata={
-            "help": "Keep these weights of the model to start from: embeddings, or encoder, which trains the "
-            "classifier alone.",
+            "help": "Freeze these weights: embeddings, or encoder (then only the classifier is trained).",
             "choices": ("embeddings", "encoder"),
         },
     )
@@ -105,7 +104,7 @@ class BrnnTrainingArguments(TrainingArguments):
     tune_thresholds: Optional[str] = field(
         default=None,
         metadata={
-            "help": "Tune the thresholds of the labels on the validation split: f1, or a wanted precision such as "
+            "help": "Tune the thresholds of the labels on the validation split: f1, or a target precision such as "
             "precision=0.9."
         },
     )

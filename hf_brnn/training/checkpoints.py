@@ -145,7 +145,7 @@ def checkpoint_to_resume(training_args: "TrainingArguments") -> Optional[str]:
         if checkpoint:
             logger.info("Resuming from %s.", checkpoint)
         else:
-            logger.warning("%s holds no whole checkpoint: the run starts from scratch.", folder)
+            logger.warning("%s holds no complete checkpoint: the run starts from scratch.", folder)
     return str(checkpoint) if checkpoint else None
 
 
@@ -163,7 +163,7 @@ def check_no_checkpoints(folder: Path) -> None:
 def _last_whole_checkpoint(folder: Path, may_remove: bool) -> Optional[Path]:
     checkpoint = _last_checkpoint(folder)
     if not checkpoint and not (folder / DATA_FOLDER).is_dir():
-        raise FileNotFoundError(f"{folder} holds no interrupted run: start without --resume_from_checkpoint.")
+        raise FileNotFoundError(f"{folder} holds no checkpoint to resume: start without --resume_from_checkpoint.")
     while may_remove and checkpoint and (problem := find_problem(checkpoint)):
         logger.warning("Removing %s, which can't be resumed: %s.", checkpoint, problem)
         shutil.rmtree(checkpoint)
@@ -203,8 +203,8 @@ def _check_processes(checkpoint: Path, training_args: "TrainingArguments") -> No
         found &= expected
     if found != expected:
         raise ValueError(
-            f"{checkpoint} was saved by another number of processes, but this run has {processes}. Start as many as "
-            "before."
+            f"{checkpoint} was saved by a different number of processes than the {processes} of this run. Start the "
+            "original number."
         )
 
 

@@ -203,8 +203,8 @@ class BrnnTrainer(Trainer):
         if abs(self.state.epoch * steps_per_epoch - self.state.global_step) > 1:
             raise RunError(
                 f"{checkpoint} is at epoch {self.state.epoch:.3g} after {self.state.global_step} steps, but now an "
-                f"epoch has {steps_per_epoch} steps: resume with the batch size and the gradient_accumulation_steps of "
-                "its beginning."
+                f"epoch has {steps_per_epoch} steps: resume with the original batch size and "
+                "gradient_accumulation_steps."
             )
         self._find_best_checkpoint(checkpoint)
         has_stopped_early = any(
@@ -464,6 +464,6 @@ class BrnnTrainer(Trainer):
         name = self.args.metric_for_best_model
         if chooses and name and math.isnan(metrics[f"eval_{name.removeprefix('eval_')}"]):
             raise RunError(
-                f"{name} is undefined on the rows that choose the best epoch, as they don't hold every label: choose "
-                "another --metric_for_best_model."
+                f"{name} is undefined on the rows that choose the best epoch, because these rows lack some labels: "
+                "choose another --metric_for_best_model."
             )

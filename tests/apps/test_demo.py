@@ -160,7 +160,7 @@ def test_a_text_that_fails_or_changes_loses_its_answer(page):
     text, words = page.get_by_label("Text"), page.locator(".words")
     alert = page.get_by_role("alert")
     for change, problem in (
-        (lambda: text.fill("x" * 1001), "The text has 1,001 characters; 1,000 are the most."),
+        (lambda: text.fill("x" * 1001), "The text has 1,001 characters; the limit is 1,000."),
         (lambda: text.fill(" "), "Type a text first."),
     ):
         page.get_by_text("so happy with it").click()
@@ -231,7 +231,7 @@ def test_pasted_lines_come_back_scored(page, classifier):
 def test_limits_that_are_passed_are_named(page, tmp_path):
     page.get_by_label("Text").fill("x" * 1001)
     page.get_by_role("button", name="Classify").click()
-    expect(page.get_by_text("The text has 1,001 characters; 1,000 are the most.")).to_be_visible()
+    expect(page.get_by_text("The text has 1,001 characters; the limit is 1,000.")).to_be_visible()
     (tmp_path / "big.csv").write_text("text\n" + "a\n" * 10_500_000)
     choose_file(page, tmp_path / "big.csv")
     expect(page.get_by_text("exceed the maximum allowed size of 20.0 Mb")).to_be_visible()
@@ -286,7 +286,7 @@ def test_scoring_that_fails_names_the_row_and_clears_the_results(page, write_fil
     expect(result).to_be_visible()
     lines.fill("so happy\n" + "x" * 1001)
     button.click()
-    expect(alert).to_contain_text("lines.txt, line 2: the text has 1,001 characters; 1,000 are the most.")
+    expect(alert).to_contain_text("lines.txt, line 2: the text has 1,001 characters; the limit is 1,000.")
     assert is_right_below(alert, lines)
     expect(result).to_be_hidden()
 
@@ -298,7 +298,7 @@ def test_scoring_that_fails_names_the_row_and_clears_the_results(page, write_fil
     column.click()
     page.get_by_role("option", name="note").click()
     button.click()
-    expect(alert).to_contain_text("long.csv, line 2: the text has 1,001 characters; 1,000 are the most.")
+    expect(alert).to_contain_text("long.csv, line 2: the text has 1,001 characters; the limit is 1,000.")
     assert is_right_below(alert, column)
     expect(result).to_be_hidden()
 
@@ -311,7 +311,7 @@ def test_scoring_that_fails_names_the_row_and_clears_the_results(page, write_fil
         ("fields.csv", "id,text\n1,a\n2,b,c\n", "fields.csv, line 3: 3 fields instead of 2"),
         ("null.jsonl", '{"text": "a"}\n{"text": null}\n', "null.jsonl, line 2: field 'text' is None"),
         ("column.csv", "tweet\na\n", "column.csv: no column 'text' among tweet"),
-        ("empty.txt", "", "empty.txt: there is no row to score"),
+        ("empty.txt", "", "empty.txt: there are no rows to score"),
         ("broken.parquet", "PAR1", "broken.parquet: not a readable parquet file"),
         ("deep.jsonl", '{"text": "a", "x": ' + "[" * 900 + "]" * 900 + "}", "deep.jsonl, line 1: more than 100 levels"),
         ("bomb.csv", "text\n" + "a" * 17_000_000, "bomb.csv, line 2: more than 16,777,216 characters"),

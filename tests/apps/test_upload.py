@@ -48,9 +48,9 @@ def test_the_column_of_the_texts_is_found(write_file, capsys, name, content, pro
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty.txt", "", "empty.txt: there is no row to score."),
-        ("wide.csv", "a," * 101 + "\n" + "b," * 101 + "\n", "wide.csv has 102 columns; 100 are the most. Remove some."),
-        ("name.csv", "a" * 1001 + "\nb\n", "name.csv: the name of column 1 has 1,001 characters; 1,000 are the most."),
+        ("empty.txt", "", "empty.txt: there are no rows to score."),
+        ("wide.csv", "a," * 101 + "\n" + "b," * 101 + "\n", "wide.csv has 102 columns; the limit is 100. Remove some."),
+        ("name.csv", "a" * 1001 + "\nb\n", "name.csv: the name of column 1 has 1,001 characters; the limit is 1,000."),
     ],
 )
 def test_columns_that_cannot_be_listed_are_named(write_file, capsys, name, content, message):
@@ -106,13 +106,13 @@ def test_files_that_would_take_gigabytes_are_refused(tmp_path, name, capsys):
     if name == "dictionary.parquet":
         texts = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), ["a" * 2**20])
         pq.write_table(pa.table({"text": texts}), path, compression="zstd")
-        message = "row 1: the text has 1,048,576 characters; 1,000 are the most"
+        message = "row 1: the text has 1,048,576 characters; the limit is 1,000"
     elif name == "columns.parquet":
         pq.write_table(pa.table({"text": ["a"]} | {str(number): [1] for number in range(200)}), path)
-        message = f"{name} has 201 columns; 100 are the most"
+        message = f"{name} has 201 columns; the limit is 100"
     else:
         path.write_text("".join(json.dumps({"text": "a", f"key {number}": 1}) + "\n" for number in range(5000)))
-        message = f"{name} has 1,024 columns; 100 are the most"
+        message = f"{name} has 1,024 columns; the limit is 100"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(upload, "limit_resources", lambda: None)
         upload.main("score", str(path), str(PRETRAINED_FOLDER), str(tmp_path / "out.jsonl"), "text")

@@ -270,11 +270,11 @@ def test_the_scoring_of_a_file_can_be_cancelled(page):
 
 def test_a_file_that_cannot_be_used_is_refused_and_leaves_no_results(page):
     for name, content, problem in (
-        ("tweets.csv", b"id,text\n", "tweets.csv: there is no row to score"),
+        ("tweets.csv", b"id,text\n", "tweets.csv: there are no rows to score"),
         (
             "tweets.csv",
             b"id,text\n1\n",
-            "tweets.csv: there is no row to score. Line 2: 1 fields instead of 2 (id, text).",
+            "tweets.csv: there are no rows to score. Line 2: 1 fields instead of 2 (id, text).",
         ),
         (
             "tweets.parquet",

@@ -221,7 +221,7 @@ def test_a_row_that_cannot_be_read_stops_the_run_or_is_listed(predict, write_fil
     ("content", "message"),
     [
         ("id,words\n1,x\n", "no column of texts among id, words. Add --text_column NAME."),
-        ("id,text\n", "no row to score"),
+        ("id,text\n", "no rows to score"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(predict, write_file, tmp_path, content, message):
@@ -312,4 +312,4 @@ def test_formulas_come_out_as_they_came_in_or_escaped(predict, write_file, tmp_p
 def test_a_text_that_is_too_long_is_a_bad_row(predict, write_file, tmp_path):
     source = write_file("in.txt", "so happy\n" + "a" * (2**20 + 1) + "\n")
     ended = predict("--input", source, "--output", tmp_path / "out.csv")
-    assert "in.txt, line 2: the text has 1,048,577 characters; 1,048,576 are the most" in ended.stderr
+    assert "in.txt, line 2: the text has 1,048,577 characters; the limit is 1,048,576" in ended.stderr

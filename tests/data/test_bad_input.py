@@ -320,7 +320,7 @@ def test_a_file_is_read_or_named(folder, file):
 @given(files())
 def test_a_file_gives_labelled_rows_or_is_named(folder, file):
     suffix, data = file
-    path = folder / f"labelled.{suffix}"
+    path = folder / f"labeled.{suffix}"
     path.write_bytes(data)
     try:
         rows = load_rows(DataArguments(data_files=[str(path)], skip_bad_rows=True))

@@ -91,7 +91,7 @@ def test_lines_that_a_stray_quote_would_join_are_each_reported(write_file, end):
     rows, _, bad_rows = read(write_file("a.csv", content))
     assert rows == [{"id": "0", "text": "two\nlines"}]
     assert [bad_row.split(":")[0] for bad_row in bad_rows] == ["line 4", "line 5", "line 6"]
-    assert "a quote that opens on line 4 would join this line with others" in bad_rows[2]
+    assert "a quote that opens on line 4 would join several lines into one row" in bad_rows[2]
     literal = list(read_batches(write_file("a.csv", content), print, file_format=FileFormat(quoting="none")))
     assert [row["text"] for row in literal[0].table.to_pylist()][1:] == ['"never closed', "cold soup", end]
 

@@ -1,4 +1,4 @@
-"""What the rows of multi-label problems, regressions and token classifications are labelled with, in every form."""
+"""What the rows of multi-label problems, regressions and token classifications are labeled with, in every form."""
 
 import json
 from itertools import chain

@@ -16,9 +16,9 @@ def examples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     rows = pd.read_csv(Path(hf_brnn.__file__).parent / "data" / "sample" / "tweets.csv")
     rows["label"] = rows["sentiment"].map({0: "bad", 4: "good"})
-    labelled = rows[["text", "label"]]
-    labelled[:ROWS].to_csv(folder / "reviews.csv", index=False)
-    labelled[ROWS : ROWS + TEST_ROWS].to_csv(folder / "test.csv", index=False)
+    labeled = rows[["text", "label"]]
+    labeled[:ROWS].to_csv(folder / "reviews.csv", index=False)
+    labeled[ROWS : ROWS + TEST_ROWS].to_csv(folder / "test.csv", index=False)
     rows[["text"]].to_csv(folder / "tweets.csv", index=False)
     run_python("-m", "hf_brnn", "train", "reviews.csv", cwd=folder)
     run_python("-m", "hf_brnn", "export", "runs/reviews", cwd=folder)

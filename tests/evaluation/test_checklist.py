@@ -15,7 +15,7 @@ def test_a_classifier_that_looks_at_one_letter_fails_where_it_should():
     assert rates["case"] < 1
     assert rates["negation"] < 0.8
     assert len(failures) == (table["checks"] - table["passed"]).sum()
-    assert any("'I do not like it at all' should be labelled as negative" in line for line in failures)
+    assert any("'I do not like it at all' should be labeled as negative" in line for line in failures)
 
 
 def test_a_classifier_that_knows_the_answers_passes_all():

@@ -82,7 +82,7 @@ def test_what_cannot_be_tuned_keeps_one_half():
 
 @pytest.mark.parametrize("target", ["f2", "precision", "precision=", "precision=1.5", "f1=0.5", ""])
 def test_other_targets_are_refused(target):
-    with pytest.raises(ValueError, match=r"must be f1 or a wanted precision, such as precision=0\.9"):
+    with pytest.raises(ValueError, match=r"must be f1 or a target precision, such as precision=0\.9"):
         tune_thresholds(PROBABILITIES, np.array([0, 1, 1]), target)
 
 

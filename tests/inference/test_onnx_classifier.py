@@ -49,6 +49,13 @@ def test_a_light_module_loads_with_torch_and_transformers_blocked(module):
     run_new_python("-c", f"{BLOCKED}\nimport hf_brnn.{module}")
 
 
+def test_texts_are_predicted_without_what_files_need():
+    code = "import sys; sys.modules |= dict.fromkeys(['pyarrow', 'torch', 'tqdm', 'transformers'])\n"
+    code += "from hf_brnn.commands.main import main; main(sys.argv[1:])"
+    process = run_new_python("-c", code, "predict", "brnn-sentiment140", "so happy today")
+    assert process.stdout.startswith("POSITIVE")
+
+
 def test_a_model_without_a_graph_names_what_is_missing(tmp_path):
     folder = tmp_path / "m"
     shutil.copytree(PRETRAINED_FOLDER, folder, ignore=shutil.ignore_patterns("onnx"))

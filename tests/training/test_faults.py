@@ -184,7 +184,7 @@ def test_a_run_without_a_whole_checkpoint_starts_at_its_beginning(whole, copied)
     for checkpoint in checkpoints_of(copied):
         (checkpoint / "trainer_state.json").unlink()
     process = train(copied, *ARGUMENTS, RESUME)
-    assert "holds no whole checkpoint: the run starts from scratch" in process.stderr
+    assert "holds no complete checkpoint: the run starts from scratch" in process.stderr
     assert weights_of(copied) == weights_of(whole)
 
 
@@ -327,7 +327,7 @@ def test_a_run_killed_while_it_cleans_up_has_ended(copied, tmp_path, monkeypatch
         assert "its model is saved" in describe_last_checkpoint(tmp_path / "again")
         training_args = parsed(tmp_path / "again", *wanted).training
         if wanted:
-            with pytest.raises(FileNotFoundError, match="holds no interrupted run"):
+            with pytest.raises(FileNotFoundError, match="holds no checkpoint to resume"):
                 checkpoint_to_resume(training_args)
         else:
             assert checkpoint_to_resume(training_args) is None
@@ -498,7 +498,7 @@ def test_a_checkpoint_of_another_number_of_processes_is_refused(copied):
         shutil.copy(checkpoint / "rng_state.pth", checkpoint / name)
     (checkpoint / "rng_state.pth").unlink()
     process = train(copied, *ARGUMENTS, RESUME, check=False)
-    assert f"{checkpoint} was saved by another number of processes, but this run has 1." in process.stderr
+    assert f"{checkpoint} was saved by a different number of processes than the 1 of this run." in process.stderr
     assert checkpoint.exists()
 
 

@@ -291,7 +291,7 @@ def test_a_checkpoint_of_other_rows_is_refused(tmp_path):
 def test_resuming_without_a_checkpoint_is_refused(tmp_path):
     process = train(tmp_path / "new", "--resume_from_checkpoint", check=False)
     assert process.returncode
-    message = f"{tmp_path}/new.checkpoints holds no interrupted run: start without --resume_from_checkpoint.\n"
+    message = f"{tmp_path}/new.checkpoints holds no checkpoint to resume: start without --resume_from_checkpoint.\n"
     assert process.stderr == f"hf-brnn train: error: {message}"
     assert not list(tmp_path.iterdir())
 

@@ -46,7 +46,7 @@ export async function readTable(file) {
   const rows = [...checkRows(parsed, header, delimiter, (line, problem) => badRows.push({ line, problem }))];
   if (rows.length === 0) {
     const [first] = badRows;
-    throw new Error(`${file.name}: there is no row to score.${first ? ` Line ${first.line}: ${first.problem}.` : ""}`);
+    throw new Error(`${file.name}: there are no rows to score.${first ? ` Line ${first.line}: ${first.problem}.` : ""}`);
   }
   const notes = [];
   if (encoding !== "utf-8") notes.push(`Read as ${encoding}.`);
@@ -171,7 +171,7 @@ function* checkRows(parsed, names, delimiter, onBadRow) {
     }
     if (!problem && !fields.every((field) => field.isWellFormed())) problem = "bytes that are not UTF-8";
     if (rowLines.length > 1 && areRows(rowLines, delimiter, names.length)) {
-      problem = `a quote that opens on line ${number} would join this line with others, but each of them is a row; close the quote`;
+      problem = `a quote that opens on line ${number} would join several lines into one row, although each is a valid row; close the quote`;
       rowLines.forEach((_, index) => onBadRow(number + index, problem));
     } else if (problem) {
       onBadRow(number, problem);
