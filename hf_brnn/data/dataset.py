@@ -94,9 +94,10 @@ class TokenizedDataset:
     def batches_by_length(self, batch_size: int) -> Iterator[np.ndarray]:
         """Yields the row numbers of batches, from the shortest texts to the longest. A batch of long texts is smaller
         than `batch_size`, so that it stays within `MAX_BATCH_TOKENS`."""
-        order = np.argsort(self.lengths, kind="stable")
+        lengths = self.lengths
+        order = np.argsort(lengths, kind="stable")
         while len(order):
-            tokens = self.lengths[order[:batch_size]] * np.arange(1, len(order[:batch_size]) + 1)
+            tokens = lengths[order[:batch_size]] * np.arange(1, len(order[:batch_size]) + 1)
             size = max(int((tokens <= MAX_BATCH_TOKENS).sum()), 1)
             yield order[:size]
             order = order[size:]
