@@ -113,7 +113,7 @@ def test_a_missing_file_leaves_gaps_that_are_named(tmp_path, missing):
     text = build_card(folder).text
     assert ("No results: the directory has no metrics.json." in text) == (missing == "metrics.json")
     assert ("holds all values of the run" in text) == (missing != "training_config.yaml")
-    assert "2,585,602 parameters" in text
+    assert "2,615,554 parameters" in text
     assert "None" not in text.replace("run(None", "")
 
 

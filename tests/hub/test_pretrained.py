@@ -29,10 +29,10 @@ each_model = pytest.mark.parametrize("folder", SHIPPED_MODELS.values(), ids=list
 
 @pytest.fixture(scope="module", params=SHIPPED_MODELS.values(), ids=list(SHIPPED_MODELS))
 def pass_rates(request):
-    """The name of a model, and its share of passed checks by capability."""
+    """A model's share of passed checks by capability."""
     classifier = TorchClassifier(request.param)
     columns = sentiment_labels(classifier.label_names)
-    return request.param.name, checklist_table(lambda texts: classifier(texts)[:, columns])[0]["pass rate"]
+    return checklist_table(lambda texts: classifier(texts)[:, columns])[0]["pass rate"]
 
 
 def test_the_folder_of_shipped_models_holds_these_alone():
@@ -82,12 +82,12 @@ def test_no_word_of_it_is_a_name(folder):
 
 
 def test_it_passes_the_checklist_where_it_must_and_mostly_elsewhere(pass_rates):
-    name, rates = pass_rates
+    rates = pass_rates
     for capability in ("@names", "addresses", "case", "repeated punctuation", "outer white space"):
         assert rates[capability] == 1, capability
     assert rates["plain words"] > 0.9
-    assert rates["negation"] > {PRETRAINED: 0.75, TWEET_SENTIMENT: 0.9}[str(SHIPPED_MODELS[name])]
-    assert rates["emoticons"] > {PRETRAINED: 0.8, TWEET_SENTIMENT: 0.95}[str(SHIPPED_MODELS[name])]
+    assert rates["negation"] > 0.95
+    assert rates["emoticons"] > 0.95
 
 
 @each_model
@@ -98,7 +98,7 @@ def test_an_emoticon_speaks_for_its_label(folder):
     assert (plain < happy).all()
 
 
-def test_emoji_and_words_of_today_are_known_where_people_labelled_the_texts():
+def test_emoji_and_words_of_today_are_known_where_people_labeled_the_texts():
     texts = ["😍😍😍", "😡 again", "😭💔", "#blessed", "#fail"]
     expected = ["positive", "negative", "negative", "positive", "negative"]
     assert OnnxClassifier(TWEET_SENTIMENT).predict(texts) == expected
@@ -118,12 +118,11 @@ def test_its_card_reports_its_metrics(folder):
     reported = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert reported["accuracy"] == round(metrics["accuracy"], 4)
     assert card.data.license == "apache-2.0"
-    others = {PRETRAINED: [], TWEET_SENTIMENT: ["cardiffnlp/tweet_eval"]}[str(folder)]
-    assert card.data.datasets == ["stanfordnlp/sentiment140", *others]
+    assert card.data.datasets == ["stanfordnlp/sentiment140", "cardiffnlp/tweet_eval"]
 
 
 def test_the_scores_of_the_model_of_sentiment140_are_calibrated():
-    assert json.loads((FOLDER / "metrics.json").read_text())["test"]["calibration_error"] <= 0.015
+    assert json.loads((FOLDER / "metrics.json").read_text())["test"]["calibration_error"] <= 0.01
 
 
 @each_model
@@ -134,4 +133,4 @@ def test_its_card_is_the_template_filled_from_its_files(folder):
 def test_the_card_at_the_top_is_that_of_the_model_of_sentiment140():
     card = (FOLDER / "README.md").read_text()
     assert (REPOSITORY / "model_card.md").read_text() == card, "copy README.md of the shipped model to model_card.md"
-    assert "| fastText | 0.8252 |" in card
+    assert "| fastText | 0.8246 |" in card
