@@ -37,6 +37,7 @@ from hf_brnn.training.arguments import Arguments, build_arguments, has_bf16
 from hf_brnn.training.build import build_model, build_trainer
 from hf_brnn.training.device import prepare_cpu
 from hf_brnn.training.prepare import prepare_data
+from hf_brnn.training.speed.batchwise_dropout import use_batchwise_dropout
 from hf_brnn.training.speed.deduplicated_lstm import is_worthwhile, read_distinct_words
 from hf_brnn.training.speed.sparse_adamw import RowSparseAdamW, clip_grad_norm
 from hf_brnn.training.trainer import collate
@@ -150,6 +151,7 @@ def epoch_of_bare_loop(model: Any, dataset: Any, training_args: Any) -> float:
     """Seconds of the second epoch of a plain PyTorch loop with the same model, optimizer and batches."""
     model.to(DEVICE).train()
     size = training_args.per_device_train_batch_size
+    use_batchwise_dropout(model)
     if is_worthwhile(model, size, "bf16" if training_args.bf16 else "fp32"):
         read_distinct_words(model)
     model.get_input_embeddings().sparse = IS_CPU
