@@ -1,5 +1,6 @@
 """Texts to try in a model card: for each label, words that are typical of it."""
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -10,21 +11,28 @@ from ..model.modeling_brnn import BrnnForSequenceClassification, BrnnPreTrainedM
 
 # Of all words, these are looked at: rare ones are often chance finds.
 FREQUENT_WORDS = 2_000
+# How words begin that nobody wants to read first in a card: classifiers of anger or hate are surest of them.
+RUDE = re.compile(
+    r"ass|bastard|bitch|boob|bullsh|cock|crap|cum|cunt|damn|dead|dick|die|dumbass|dyke|fag|fuck|fuk|hell|hoe|idiot|kill|"
+    r"lmao|moron|murder|nazi|nigg|piss|porn|puss|rape|rapist|retard|scum|sex|shit|skank|slut|stfu|stupid|suck|suicid|"
+    r"terroris|thot|tits|trann|whore|wtf"
+)
 
 
 def typical_texts(model: BrnnPreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """Returns one text for each label, in their order: the three words that the model is surest about one by one, or
     fewer if it gives the label only to fewer. A label that it gives to none of its words has no text.
 
-    The words are of the vocabulary, which tokenizer.json shows anyway: no training text gets into a card. A regression
-    of one target has the words of its lowest and of its highest numbers. Other regressions have no texts, nor has a
-    model that does not classify whole texts.
+    The words are of the vocabulary, which tokenizer.json shows anyway: no training text gets into a card. Words that are
+    rude in English are left out. A regression of one target has the words of its lowest and of its highest numbers.
+    Other regressions have no texts, nor has a model that does not classify whole texts.
     """
     is_regression = model.config.problem_type == REGRESSION
     if not isinstance(model, BrnnForSequenceClassification) or (is_regression and model.num_labels > 1):
         return []
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    words = [word for word, _ in vocabulary if word.isalpha() and len(word) > 1][:FREQUENT_WORDS]
+    words = [word for word, _ in vocabulary if word.isalpha() and len(word) > 1 and not RUDE.match(word)]
+    words = words[:FREQUENT_WORDS]
     if not words:
         return []
     scores = _scores(model, tokenizer, words)

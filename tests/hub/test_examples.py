@@ -46,6 +46,12 @@ def test_each_label_has_the_three_words_that_it_is_surest_of(tokenizer, seed):
     assert typical_texts(model, tokenizer) == expected
 
 
+def test_rude_words_are_left_out():
+    rude = train_tokenizer(["fucking bitches asshole kindness"], vocab_size=100)
+    model = model_of(rude, SINGLE_LABEL, 2)
+    assert set(typical_texts(model, rude)) <= {"kindness"}
+
+
 def test_a_label_of_several_is_one_that_the_text_has(tokenizer):
     model = model_of(tokenizer, MULTI_LABEL, 4)
     with torch.no_grad():
