@@ -23,8 +23,8 @@ def typical_texts(model: BrnnPreTrainedModel, tokenizer: PreTrainedTokenizerFast
     """Returns one text for each label, in their order: the three words that the model is surest about one by one, or
     fewer if it gives the label only to fewer. A label that it gives to none of its words has no text.
 
-    The words are of the vocabulary, which tokenizer.json shows anyway: no training text gets into a card. Words that are
-    rude in English are left out. A regression of one target has the words of its lowest and of its highest numbers.
+    The words are of the vocabulary, which tokenizer.json shows anyway: no training text gets into a card. Words that
+    are rude in English are left out. A regression of one target has the words of its lowest and of its highest numbers.
     Other regressions have no texts, nor has a model that does not classify whole texts.
     """
     is_regression = model.config.problem_type == REGRESSION
