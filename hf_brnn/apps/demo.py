@@ -23,6 +23,7 @@ from huggingface_hub import metadata_load
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.text import escape_markdown
+from ..hub.card import widget_texts
 from ..hub.layout import CARD
 from ..inference.base_classifier import split_words
 from ..inference.explain import Explanation, explain
@@ -128,9 +129,8 @@ def read_card(directory: Path) -> tuple[list[str], str]:
     card = directory / CARD
     if not card.is_file():
         return [], ""
-    examples = [each for each in (metadata_load(card) or {}).get("widget") or [] if isinstance(each, dict)]
     limits = re.search(rf"^## {LIMITS}$(.*?)(^## |\Z)", card.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [each["text"] for each in examples if isinstance(each.get("text"), str)], limits[1].strip() if limits else ""
+    return widget_texts(metadata_load(card) or {}), limits[1].strip() if limits else ""
 
 
 def build_demo(directory: Path, name: str) -> gr.Blocks:

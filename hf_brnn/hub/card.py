@@ -4,7 +4,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -102,8 +102,7 @@ def build_card(directory: Path, name: Optional[str] = None, examples: Sequence[s
         for result in data.eval_results or []:
             if data.datasets:
                 result.dataset_type = result.dataset_name = data.datasets[0]
-    widget = data.to_dict().get("widget") or []
-    tried = [each["text"] for each in widget if isinstance(each.get("text"), str)][:2] or [ANY_TEXT]
+    tried = widget_texts(data.to_dict())[:2] or [ANY_TEXT]
     return ModelCard.from_template(
         data,
         template_path=str(CARD_TEMPLATE),
@@ -167,6 +166,12 @@ def build_card(directory: Path, name: Optional[str] = None, examples: Sequence[s
 def rebuild_card(directory: Path, name: Optional[str] = None) -> None:
     """Writes the card of a model directory again."""
     build_card(directory, name).save(directory / CARD)
+
+
+def widget_texts(metadata: Mapping[str, Any]) -> list[str]:
+    """Returns the texts to try that the metadata of a card names."""
+    examples = metadata.get("widget") or []
+    return [each["text"] for each in examples if isinstance(each, dict) and isinstance(each.get("text"), str)]
 
 
 def add_baselines(directory: Path, table: str) -> None:

@@ -89,7 +89,7 @@ def test_the_card_of_a_model_of_other_texts_shows_them(tokenizer, tmp_path):
     assert "so happy" not in card.text
 
     # Texts that its owner wrote stay.
-    card.data.widget = [{"text": 'say "hi"'}]
+    card.data.widget = ["no mapping", {"text": 'say "hi"'}]
     card.save(tmp_path / "tickets" / "README.md")
     rebuild_card(tmp_path / "tickets")
     assert 'classifier("say \\"hi\\"")' in (tmp_path / "tickets" / "README.md").read_text()
