@@ -23,6 +23,8 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl
 # After SIGTERM in number, so that Python handles SIGTERM first where both came.
 LAUNCHER_ENDED = signal.SIGRTMIN if sys.platform == "linux" else None
 SIGNAL_CHECK_STEPS = 10
+# Drawing takes half a second, longer than an epoch of a small training.
+CURVES_SECONDS = 30
 # The metrics of an evaluation that a line shows, where the kind of problem has them.
 SHOWN_METRICS = {
     "loss": "loss",
@@ -50,14 +52,16 @@ class SamplerEpoch(TrainerCallback):
 
 
 class CurvesCallback(TrainerCallback):
-    """Draws the curves after each evaluation, into a folder of checkpoints."""
+    """Draws the curves of a longer training into its folder of checkpoints, at most every `CURVES_SECONDS`."""
 
     def __init__(self, folder: Path, evaluated: str) -> None:
         self.path = folder / CURVES
         self.evaluated = evaluated
+        self.last_drawn = time.monotonic()
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
+        if state.is_world_process_zero and time.monotonic() - self.last_drawn >= CURVES_SECONDS:
+            self.last_drawn = time.monotonic()
             name = self.path.parent.name.removesuffix(CHECKPOINTS_SUFFIX)
             plot_curves(epoch_history(state.log_history), self.path, self.evaluated, name)
 

@@ -16,6 +16,7 @@ from arguments import parse_arguments
 from processes import REPOSITORY, SHORT, run_new_python, run_python, start_training, train, wait_until
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import TrainerControl, TrainerState
 
 from hf_brnn.data.arguments import SAMPLE_FILE
 from hf_brnn.data.dataset import MAX_BATCH_TOKENS, LengthBatchSampler, TokenizedDataset
@@ -24,6 +25,7 @@ from hf_brnn.data.splits import split_rows
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.training import trainer as training
 from hf_brnn.training.build import build_trainer
+from hf_brnn.training.callbacks import CurvesCallback
 from hf_brnn.training.device import describe_processor
 from hf_brnn.training.history import epoch_history
 from hf_brnn.training.prepare import prepare_data
@@ -190,6 +192,19 @@ def test_history_has_an_entry_an_epoch():
         {"train_runtime": 3.0, "train_loss": 0.7, "epoch": 1.0, "step": 5},
     ]
     assert epoch_history(log) == [{"epoch": 1.0, "loss": 0.7, "accuracy": 0.5, "eval_loss": 0.6, "eval_accuracy": 0.6}]
+
+
+def test_curves_are_drawn_while_a_longer_training_runs(tmp_path, monkeypatch):
+    clock = [0]
+    monkeypatch.setattr("hf_brnn.training.callbacks.time.monotonic", lambda: clock[0])
+    callback = CurvesCallback(tmp_path, "validation")
+    state = TrainerState(log_history=[{"epoch": 1.0, "loss": 0.6, "eval_loss": 0.5, "eval_accuracy": 0.7}])
+    for seconds, drawn in ((29, []), (31, ["curves.png", "curves.svg"]), (60, [])):
+        clock[0] = seconds
+        callback.on_evaluate(None, state, TrainerControl())
+        assert sorted(path.name for path in tmp_path.iterdir()) == drawn
+        for path in tmp_path.iterdir():
+            path.unlink()
 
 
 def test_the_quickstart_learns_and_logs(saved_folder):
