@@ -4,6 +4,7 @@ python benchmarks/startup.py
 python benchmarks/startup.py --rounds 1 --commands predict train
 """
 
+import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--commands", nargs="+", choices=list(COMMANDS), default=list(COMMANDS), help="Default: all.")
     parser.add_argument("--rounds", type=int, default=3, help="Figures are medians of this many rounds (default: 3).")
     args = parser.parse_args(argv)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     print_setup()
     calls = {"python -c pass": ["-c", "pass"], "import transformers": ["-c", "import transformers"]}
     for command in args.commands:

@@ -1,7 +1,6 @@
 """How much of a text a tokenizer knows. The web page (web/src/words.js) follows the same rule."""
 
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -18,7 +17,7 @@ def known_word_shares(tokenized: TokenizedDataset, tokenizer: Tokenizer) -> np.n
     Punctuation marks, @names and addresses are not words; emoticons and emoji are. A text without words has share 0.
     """
     unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
-    is_known_word = find_known_words(tokenizer)
+    is_known_word = find_known_words(tokenized.token_ids, tokenizer)
     text_of_token = np.repeat(np.arange(len(tokenized)), tokenized.lengths)
     known = np.bincount(text_of_token, weights=is_known_word[tokenized.token_ids], minlength=len(tokenized))
     is_unknown = tokenized.token_ids == (-1 if unknown is None else unknown)
@@ -26,15 +25,14 @@ def known_word_shares(tokenized: TokenizedDataset, tokenizer: Tokenizer) -> np.n
     return known / np.maximum(words, 1)
 
 
-@lru_cache(maxsize=1)
-def find_known_words(tokenizer: Tokenizer) -> np.ndarray:
-    """Returns `(vocab_size,)` whether each token is a word. That takes longer than to classify a text: the table of the
-    last tokenizer is kept."""
-    unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    is_known_word = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
-    for token, index in vocabulary.items():
-        is_known_word[index] = index != unknown and token not in PLACEHOLDERS and not is_punctuation(token)
+def find_known_words(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
+    """Returns a table that says of each of these ids whether it is that of a known word."""
+    others = (tokenizer.model.unk_token, *PLACEHOLDERS)
+    occurs = np.bincount(token_ids)
+    is_known_word = np.zeros(len(occurs), dtype=bool)
+    for index in np.flatnonzero(occurs).tolist():
+        token = tokenizer.id_to_token(index)
+        is_known_word[index] = token not in others and not is_punctuation(token)
     return is_known_word
 
 

@@ -41,6 +41,7 @@ MARKS = {
     "compare.md": ("slow",),
     "doubt.md": ("slow",),
     "learning_curve.md": ("slow",),
+    "more_labels.md": ("slow",),
     "regression.md": ("slow",),
     "scale.md": ("ray", "slow"),
     "several_labels.md": ("slow",),
