@@ -11,7 +11,6 @@ setup: .venv/test
 .venv/train: EXTRAS :=
 .venv/test: EXTRAS := [demo,ray,serve,test]
 .venv/docs: EXTRAS := [docs]
-.venv/test .venv/docs: .venv/train
 .venv/train .venv/test .venv/docs: pyproject.toml constraints.txt
 	test -x $(BIN)/pip || python3 -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".$(EXTRAS)"

@@ -29,8 +29,7 @@ import torch
 from baselines import BASELINES, Predict
 from plot import plot_accuracy_against_speed
 from recipes import train_recipe
-from tabulate import tabulate
-from timing import Table, in_turn, print_goal, print_setup, print_table, ratio
+from timing import Table, format_table, in_turn, print_goal, print_setup, print_table, ratio
 
 from hf_brnn.commands.parser import CommandParser
 from hf_brnn.commands.train import parse_values
@@ -111,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         Path(f"{args.plot}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         plot_accuracy_against_speed(args.plot)
     if args.update_card:
-        text = "".join(f"\n{title}:\n\n{tabulate(rows, 'keys', 'github')}\n" for title, rows in tables.items())
+        text = "".join(f"\n{title}:\n\n{format_table(rows)}\n" for title, rows in tables.items())
         add_baselines(args.model, text)
 
 

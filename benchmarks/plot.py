@@ -35,7 +35,7 @@ def plot_accuracy_against_speed(prefix: str) -> None:
     count = figures["test"].partition(" ")[0]
     trained = f"trained on {figures['baselines_trained_on'] / 1e6:.1f} million others"
     figure.text(0.03, 0.865, f"{count} test tweets of Sentiment140; baselines {trained}", fontsize=13.5, color=MUTED)
-    figure.subplots_adjust(left=0.095, right=0.975, top=0.81, bottom=0.155, wspace=0.08)
+    figure.subplots_adjust(left=0.095, right=0.96, top=0.81, bottom=0.155, wspace=0.08)
     figure.savefig(f"{prefix}.png", dpi=160)
     figure.savefig(f"{prefix}.svg", metadata={"Date": None})
     plt.close(figure)

@@ -108,8 +108,13 @@ def installed_version(name: str) -> str | None:
 
 
 def print_table(title: str, rows: Table) -> None:
+    print(f"\n**{title}**\n\n{format_table(rows)}", flush=True)
+
+
+def format_table(rows: Table) -> str:
+    """A Markdown table of figures with four digits."""
     cells = [{name: _show(value) for name, value in row.items()} for row in rows]
-    print(f"\n**{title}**\n\n{tabulate(cells, headers='keys', tablefmt='github', disable_numparse=True)}", flush=True)
+    return tabulate(cells, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def print_goal(what: str, value: float, at_most: float | None = None, at_least: float | None = None) -> bool:

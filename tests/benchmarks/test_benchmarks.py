@@ -8,6 +8,7 @@ import pytest
 from forks import REPOSITORY, run_in_fork
 
 import hf_brnn
+from hf_brnn.hub.card import BASELINES_MARK
 
 BENCHMARKS = REPOSITORY / "benchmarks"
 SAMPLE = REPOSITORY / "hf_brnn" / "data" / "sample" / "tweets.csv"
@@ -75,7 +76,11 @@ def test_accuracy_writes_baselines_into_a_card(saved_folder, tmp_path):
         "accuracy", "--config", QUICKSTART, "--data_files", SAMPLE, "--model", directory, "--update_card",
         "--rounds", 1, "--speed_rows", 20, "--baselines", "TF-IDF words",
     )  # fmt: skip
-    assert "| TF-IDF words" in (directory / "README.md").read_text()
+    card = (directory / "README.md").read_text()
+    assert "| TF-IDF words" in card
+    figures = re.findall(r"\| (0\.\d+)", card.split(BASELINES_MARK)[1])
+    assert len(figures) >= 6
+    assert max(map(len, figures)) <= len("0.00012345")  # four digits
 
 
 def test_scoring_measures_single_texts_cpu_time_and_whole_files():
