@@ -32,6 +32,7 @@ def find_known_words(token_ids: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
     is_known_word = np.zeros(len(occurs), dtype=bool)
     for index in np.flatnonzero(occurs).tolist():
         token = tokenizer.id_to_token(index)
+        assert token is not None  # the id came from this tokenizer
         is_known_word[index] = token not in others and not is_punctuation(token)
     return is_known_word
 
