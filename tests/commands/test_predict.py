@@ -117,11 +117,11 @@ def test_columns_of_the_same_name_get_another(predict, write_file, tmp_path, cap
 def test_thresholds_in_the_configuration_choose_the_label(float_model, tmp_path, capsys):
     folder = shutil.copytree(float_model, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"thresholds": [0.01, 0.99]}))
-    classifier = load(folder)
-    [[negative, positive]] = classifier(["so happy"])
-    assert 0.5 < positive < 0.99
-    assert classifier.predict(["so happy"]) == ["NEGATIVE"]
+    [[negative, positive]] = load(folder)(["so happy"]).astype(float)
+    assert positive > 0.5
+    thresholds = [negative / 2, (1 + positive) / 2]
+    (folder / "config.json").write_text(json.dumps(config | {"thresholds": thresholds}))
+    assert load(folder).predict(["so happy"]) == ["NEGATIVE"]
     assert run_main(main, folder, "so happy", capsys=capsys).stdout == f"NEGATIVE  {negative:.4f}  so happy\n"
     (folder / "config.json").write_text(json.dumps(config | {"thresholds": [0.5, 0.5, 0.5]}))
     assert "expected a number between 0 and 1 for each of the 2" in run_main(main, folder, "x", capsys=capsys).stderr
