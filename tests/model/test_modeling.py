@@ -32,12 +32,12 @@ def test_states_and_logits_follow_the_equations(cell_type, hidden_act, pooling, 
     for row, length in enumerate(lengths):
         expected = reference.encode(model.brnn, table[batch["input_ids"][row, :length].numpy()])
         for states, reference_states in zip(output.hidden_states, expected):
-            check_close(states[row, :length], reference_states, tolerance)
+            np.testing.assert_allclose(states[row, :length], reference_states, rtol=tolerance / 10, atol=tolerance)
         check_close(output.logits[row], weight @ reference.pool(pooling, expected[-1]) + bias, tolerance)
 
 
 def check_close(actual, expected, tolerance):
-    """Compares to the largest value: the states of a ReLU have no bound, and rounding errors grow with them."""
+    """Compares logits; the error may be a share of the largest of them."""
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1, np.abs(expected).max()))
 
 
