@@ -372,7 +372,7 @@ def scores_html(scores: np.ndarray, classifier: "Classifier") -> str:
 
 
 def tags_html(classifier: "Classifier", text: str) -> str:
-    """Returns the text as HTML: each word coloured by the kind of its tag, with the tag below it; `O` is left plain."""
+    """Returns the text as HTML: each word colored by the kind of its tag, with the tag below it; `O` is left plain."""
     tokenized = classifier.tokenize([text])
     if not known_word_shares(tokenized, classifier.tokenizer)[0]:
         return NO_KNOWN_WORD
@@ -399,7 +399,7 @@ def kind_of(tag: str) -> str:
 
 
 def words_html(explanation: Explanation, name: str, problem_type: str) -> str:
-    """Returns the text as HTML: each word coloured by its effect on the label or target `name`, with the effect below
+    """Returns the text as HTML: each word colored by its effect on the label or target `name`, with the effect below
     it: in log odds, or for a regression in the unit of the target."""
     is_regression = problem_type == REGRESSION
     largest = max(1e-6 if is_regression else 1, *(abs(effect or 0) for _, effect in explanation.parts))

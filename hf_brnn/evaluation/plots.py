@@ -13,14 +13,14 @@ from .report import EvalResult
 from .risk_coverage import RiskCoverage
 
 SUFFIXES = (".png", ".svg")
-FIRST_COLOUR, SECOND_COLOUR, GREY = "#2f6fb5", "#d9822b", "#6b7280"
-OTHER_COLOURS = ("#3a9d6e", "#a855a0", "#b8a13a", "#4b5563")
+FIRST_COLOR, SECOND_COLOR, GREY = "#2f6fb5", "#d9822b", "#6b7280"
+OTHER_COLORS = ("#3a9d6e", "#a855a0", "#b8a13a", "#4b5563")
 # The pictures have a light ground of their own: they are read on light and dark pages.
 STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
     "axes.grid": True,
-    "axes.prop_cycle": f"cycler('color', {[FIRST_COLOUR, SECOND_COLOUR, *OTHER_COLOURS]})",
+    "axes.prop_cycle": f"cycler('color', {[FIRST_COLOR, SECOND_COLOR, *OTHER_COLORS]})",
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
@@ -41,7 +41,7 @@ STYLE: Any = {
 MIN_ACCURACY_SPAN = 0.2
 # The line of a reliability plot leaves out bins with fewer rows.
 MIN_BIN_ROWS = 20
-# A confusion matrix of more labels shows colours alone; precision and recall are drawn of the largest labels alone.
+# A confusion matrix of more labels shows colors alone; precision and recall are drawn of the largest labels alone.
 MAX_LABELS_WITH_COUNTS = 20
 MAX_CURVES = 6
 
@@ -87,7 +87,7 @@ def plot_predictions(targets: np.ndarray, predicted: np.ndarray, names: list[str
 
 
 def plot_curves(
-    history: list[dict[str, float]], path: Path, evaluated: str, model: str, best_epoch: Optional[float] = None
+    history: list[dict[str, float]], path: Path, evaluated: str, model: str, saved_epoch: Optional[float] = None
 ) -> None:
     """Plots by epoch the loss and the accuracy of the training split and of the split `evaluated`; for a regression,
     the mean absolute error instead of the accuracy. Those of the training split are means over an epoch, while the
@@ -98,7 +98,7 @@ def plot_curves(
         path: The files to write, without suffix.
         evaluated: The split that is evaluated at the end of each epoch.
         model: The name of the run.
-        best_epoch: The epoch whose weights are kept, if it is known.
+        saved_epoch: The epoch whose weights are kept, if it is known.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -108,7 +108,7 @@ def plot_curves(
         "accuracy": "Accuracy",
         "mae": "Mean absolute error",
     }
-    with _figure(path, 1, 2, figsize=(9.5, 4)) as (figure, axes):
+    with _figure(path, 1, 2, figsize=(9.5, 4.2)) as (figure, axes):
         figure.suptitle(f"{_plain(model)}: training")
         for axis, name in zip(axes[0], ("loss", "mae" if is_regression else "accuracy")):
             for key, label in ((name, "train, mean over the epoch"), (f"eval_{name}", f"{evaluated}, after the epoch")):
@@ -124,14 +124,15 @@ def plot_curves(
                 _widen(axis)
             elif axis.lines:
                 axis.set_ylim(0, 1.1 * axis.dataLim.ymax)
-            if axis.lines:
-                if best_epoch is not None:
-                    axis.axvline(best_epoch, linestyle=":", color=GREY, label=f"kept: epoch {best_epoch:.3g}")
-                axis.legend()
+            if axis.lines and saved_epoch is not None:
+                axis.axvline(saved_epoch, linestyle=":", color=GREY, label=f"kept: epoch {saved_epoch:.3g}")
+        # One legend of both plots, below them: it never lies on a line.
+        lines = {line.get_label(): line for axis in axes[0] for line in axis.lines}
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=max(1, len(lines)))
 
 
 def plot_confusion_matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str], path: Path, model: str) -> None:
-    """Plots the rows of each true class by predicted class, coloured by their share of the true class.
+    """Plots the rows of each true class by predicted class, colored by their share of the true class.
 
     Args:
         labels: `(rows,)` class ids.
@@ -195,17 +196,17 @@ def plot_reliability(labels: np.ndarray, probabilities: np.ndarray, path: Path, 
         top, bottom = axes[:, 0]
         figure.suptitle(f"{_plain(model)}: reliability, {len(labels):,} rows")
         top.plot([0, 1], [0, 1], linestyle="--", color=GREY, label="perfect calibration")
-        top.plot(mean_confidence[is_in_line], accuracy[is_in_line], color=FIRST_COLOUR)
+        top.plot(mean_confidence[is_in_line], accuracy[is_in_line], color=FIRST_COLOR)
         top.errorbar(
-            mean_confidence, accuracy, np.abs(ends.T - accuracy), fmt="none", ecolor=FIRST_COLOUR, alpha=0.6, capsize=2
+            mean_confidence, accuracy, np.abs(ends.T - accuracy), fmt="none", ecolor=FIRST_COLOR, alpha=0.6, capsize=2
         )
         sizes = 20 + 180 * found / found.max()
-        top.scatter(mean_confidence, accuracy, sizes, color=FIRST_COLOUR, label="model; area by rows, 95 % interval")
+        top.scatter(mean_confidence, accuracy, sizes, color=FIRST_COLOR, label="model; area by rows, 95 % interval")
         top.set_ylim(max(min(ends.min(), 1 / probabilities.shape[1]) - 0.05, 0), 1.03)
         top.set_ylabel("accuracy")
         top.set_title(f"Calibration error {expected_calibration_error(probabilities, labels):.4f}")
         top.legend(loc="lower right")
-        bottom.hist(confidences, bins=edges, color=FIRST_COLOUR, rwidth=0.9)
+        bottom.hist(confidences, bins=edges, color=FIRST_COLOR, rwidth=0.9)
         bottom.set_ylabel("rows")
         bottom.set_xlabel("confidence: the probability of the predicted label")
         bottom.set_xlim(1 / probabilities.shape[1] - 0.02, 1.02)

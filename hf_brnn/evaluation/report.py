@@ -246,6 +246,11 @@ class TrainingReport:
     thresholds: Optional[dict[str, dict[str, float]]] = None
 
     @property
+    def saved_epoch(self) -> Optional[float]:
+        """The epoch whose weights are saved; None if the history is empty."""
+        return self.history[-1]["epoch"] if self.best_epoch is None and self.history else self.best_epoch
+
+    @property
     def metrics(self) -> dict[str, dict[str, float]]:
         """Metrics by split."""
         return {split: result.metrics for split, result in self.results.items()}

@@ -91,7 +91,7 @@ def save_model_directory(
         save_tokenizer(tokenizer, part)
         shutil.copyfile(ENDPOINT_HANDLER, part / ENDPOINT_HANDLER.name)
         name = directory.resolve().name
-        plot_curves(report.history, part / "curves", report.evaluated, name, report.best_epoch)
+        plot_curves(report.history, part / "curves", report.evaluated, name, report.saved_epoch)
         if report.reported in report.results:
             plot_result(report.results[report.reported], part, name)
         write_json(_metrics_file(report), part / METRICS)

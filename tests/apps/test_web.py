@@ -230,8 +230,8 @@ def test_the_effects_of_words_are_those_of_python(page, classifier):
     numbers = [float(word.locator("small").inner_text().replace("−", "-") or 0) for word in shown.all()]
     np.testing.assert_allclose(numbers, [effect for _, effect in effects], atol=0.1)
     assert min(numbers) < 0 < max(numbers)
-    colours = [word.locator("span").get_attribute("class") for word in shown.all()]
-    assert colours == ["raises" if number > 0 else "lowers" if number < 0 else "" for number in numbers]
+    colors = [word.locator("span").get_attribute("class") for word in shown.all()]
+    assert colors == ["raises" if number > 0 else "lowers" if number < 0 else "" for number in numbers]
 
 
 def test_a_long_text_is_scored_without_its_words(page):

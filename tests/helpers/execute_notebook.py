@@ -20,7 +20,7 @@ NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 
 
 def shrink_pictures(notebook: nbformat.NotebookNode) -> None:
-    """Gives the pictures among the outputs a palette of 64 colours, which takes a third of the bytes."""
+    """Gives the pictures among the outputs a palette of 64 colors, which takes a third of the bytes."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if png := output.get("data", {}).get("image/png"):

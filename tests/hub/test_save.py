@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pictures import texts_of
 from processes import REPOSITORY, run_python
 from reports import make_model, make_report
 from safetensors.torch import load_file
@@ -34,6 +35,15 @@ def test_saving_replaces_the_earlier_folder(tmp_path):
     assert classifier_weight(folder) == 2
     assert not (folder / "onnx").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(("best_epoch", "kept"), [(None, 2), (1.0, 1)])
+def test_the_curves_mark_the_epoch_whose_weights_are_saved(tmp_path, best_epoch, kept):
+    report = make_report()
+    report.history.append(report.history[0] | {"epoch": 2.0})
+    report.best_epoch = best_epoch
+    save_model_directory(tmp_path / "model", make_model(), train_tokenizer(["a b c d"], 10), report)
+    assert texts_of(tmp_path / "model" / "curves.svg").count(f"kept: epoch {kept}") == 1
 
 
 def test_an_exception_while_saving_leaves_the_earlier_folder_whole(tmp_path, monkeypatch):

@@ -23,6 +23,10 @@ from hf_brnn.model.modeling_brnn import drop_channels
 @pytest.mark.parametrize(("cell_type", "hidden_act"), CELLS)
 def test_states_and_logits_follow_the_equations(cell_type, hidden_act, pooling, dtype, tolerance):
     model = make_model(cell_type=cell_type, hidden_act=hidden_act, pooling=pooling).to(dtype)
+    if hidden_act == "relu":
+        with torch.no_grad():
+            for parameter in model.brnn.encoder.parameters():
+                parameter /= 2  # or states grow to 11, where a step of float32 is 1e-6
     lengths = [9, 1, 4]
     batch = make_batch(lengths, width=9)
     with torch.no_grad():

@@ -143,7 +143,7 @@ function strongest(pieces, format) {
     .map(({ text, effect }) => `${text} ${format(effect)}`);
 }
 
-/** A word on the colour of its effect, with the effect below it. */
+/** A word on the color of its effect, with the effect below it. */
 function explainedWord({ text, effect }, format, largest) {
   if (effect === undefined) return text;
   const note = format(effect);
