@@ -1,8 +1,8 @@
 # Serves a model directory with ONNX graphs, without torch:
 #   docker build --tag hf-brnn . && docker run --init --publish 8000:8000 --volume "$PWD/runs/reviews:/model:ro" hf-brnn
 FROM python:3.12-slim
-RUN pip install --no-cache-dir fastapi huggingface_hub numpy onnxruntime prometheus-client pyarrow safetensors \
-    tokenizers tqdm uvicorn
+RUN pip install --no-cache-dir fastapi fastapi-offline huggingface_hub numpy onnxruntime prometheus-client pyarrow \
+    safetensors tokenizers tqdm uvicorn
 # Not the whole directory, which may hold data, models and an environment.
 COPY pyproject.toml README.md LICENSE /source/
 COPY configs /source/configs

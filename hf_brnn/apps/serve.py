@@ -14,10 +14,12 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client import generate_latest as write_metrics
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ..about import __version__
 from ..data.problem_type import SINGLE_LABEL, TOKENS
 from ..data.text import has_surrogates
 from ..inference.load import load
@@ -69,6 +71,18 @@ class ClassificationRequest(BaseModel):
         if any(has_surrogates(text) for text in texts):
             raise ValueError("holds a lone surrogate, which is invalid Unicode")
         return value
+
+
+class ErrorMessage(BaseModel):
+    """What is wrong, and what to do."""
+
+    error: str
+
+
+ERRORS: dict[Union[int, str], dict[str, Any]] = {
+    "4XX": {"model": ErrorMessage, "description": "The request is wrong or too large."},
+    "503": {"model": ErrorMessage, "description": "The server is busy."},
+}
 
 
 class LabelScore(BaseModel):
@@ -167,7 +181,7 @@ class BodyLimit:
 
 
 def error_response(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
+    return JSONResponse(ErrorMessage(error=message).model_dump(), status)
 
 
 def rank_labels(classifier: "Classifier", probabilities: np.ndarray, top_k: Optional[int]) -> list[list[LabelScore]]:
@@ -199,7 +213,14 @@ def make_app(classifier: "Classifier", name: str) -> FastAPI:
         yield
         task.cancel()
 
-    app = FastAPI(title=name, description=f"Labels: {', '.join(classifier.label_names)}.", lifespan=lifespan)
+    # FastAPI's own page at /docs loads its scripts from another server.
+    app = FastAPIOffline(
+        redoc_url=None,
+        title=name,
+        description=f"Labels: {', '.join(classifier.label_names)}.",
+        version=__version__,
+        lifespan=lifespan,
+    )
     app.add_middleware(BodyLimit)
 
     @app.middleware("http")
@@ -227,7 +248,7 @@ def make_app(classifier: "Classifier", name: str) -> FastAPI:
     async def give_up(request: Request, error: TimeoutError) -> JSONResponse:
         return error_response(503, f"No answer within {REQUEST_SECONDS} seconds. Try again later, or send fewer texts.")
 
-    @app.post("/")
+    @app.post("/", responses=ERRORS)
     async def classify(request: ClassificationRequest) -> list[list[LabelScore]]:
         """Returns for each text its labels: the one that is chosen first, then the others by descending probability."""
         given = [request.inputs] if isinstance(request.inputs, str) else request.inputs

@@ -14,7 +14,7 @@ examples:
   hf-brnn serve runs/reviews --host 0.0.0.0 --port 80      for other machines
   curl http://127.0.0.1:8000 --json '{"inputs": "so happy with it"}'
 """
-NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "prometheus_client")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

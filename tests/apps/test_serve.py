@@ -14,7 +14,7 @@ from forks import HANGS
 from huggingface_hub import InferenceClient
 from processes import REPOSITORY, run_python
 
-from hf_brnn.about import DEFAULT_FOLDER
+from hf_brnn.about import DEFAULT_FOLDER, __version__
 from hf_brnn.apps import serve
 from hf_brnn.data.problem_type import SINGLE_LABEL
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
@@ -50,6 +50,12 @@ def server():
 @pytest.fixture(scope="module")
 def classifier():
     return OnnxClassifier(DEFAULT_FOLDER)
+
+
+def run_alone(coroutine):
+    """Runs a coroutine in a thread of its own: the main thread has the loop of the browser."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def post(server, **body):
@@ -116,8 +122,19 @@ def test_health_metrics_and_documentation(server):
         "model": DEFAULT_FOLDER.name,
         "labels": ["negative", "neutral", "positive"],
     }
-    assert httpx.get(f"{server}/docs").status_code == 200
-    assert "/health" in httpx.get(f"{server}/openapi.json").json()["paths"]
+    schema = httpx.get(f"{server}/openapi.json").json()
+    assert schema["info"]["version"] == __version__
+    assert set(schema["paths"]) == {"/", "/health", "/metrics"}
+    assert set(schema["paths"]["/"]["post"]["responses"]) == {"200", "4XX", "503"}
+
+
+def test_the_page_of_the_api_loads_nothing_from_another_server(server, browser):
+    requested = []
+    page = browser.new_page()
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(f"{server}/docs")
+    assert [url for url in requested if not url.startswith((server, "data:"))] == []
+    page.get_by_text("/metrics").wait_for(timeout=HANGS * 1000)
 
 
 def test_the_label_that_thresholds_choose_comes_first(classifier):
@@ -147,7 +164,7 @@ def test_requests_that_wait_are_classified_together():
         task.cancel()
         return found
 
-    assert [rows.tolist() for rows in asyncio.run(ask())] == [[[float(n)]] * (1 + n % 3) for n in range(20)]
+    assert [rows.tolist() for rows in run_alone(ask())] == [[[float(n)]] * (1 + n % 3) for n in range(20)]
     assert len(calls) < 20
 
 
@@ -162,7 +179,7 @@ def test_a_request_that_would_wait_too_long_is_refused(monkeypatch):
             await batcher(["a", "b"])
         first.cancel()
 
-    asyncio.run(ask())
+    run_alone(ask())
 
 
 def test_an_error_of_the_model_fails_its_requests_alone():
@@ -179,7 +196,7 @@ def test_an_error_of_the_model_fails_its_requests_alone():
         assert (await batcher(["good"])).shape == (1, 2)
         task.cancel()
 
-    asyncio.run(ask())
+    run_alone(ask())
 
 
 def test_a_client_that_leaves_does_not_end_the_batches():
@@ -199,7 +216,7 @@ def test_a_client_that_leaves_does_not_end_the_batches():
         assert (await batcher(["good"])).shape == (1, 2)
         task.cancel()
 
-    asyncio.run(asyncio.wait_for(ask(), HANGS))
+    run_alone(asyncio.wait_for(ask(), HANGS))
 
 
 def test_a_signal_ends_the_server_after_the_open_requests():
