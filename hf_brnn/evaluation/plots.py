@@ -128,7 +128,7 @@ def plot_curves(
                 axis.axvline(saved_epoch, linestyle=":", color=GREY, label=f"kept: epoch {saved_epoch:.3g}")
         # One legend of both plots, below them: it never lies on a line.
         lines = {line.get_label(): line for axis in axes[0] for line in axis.lines}
-        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=max(1, len(lines)))
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3)
 
 
 def plot_confusion_matrix(labels: np.ndarray, predicted: np.ndarray, names: list[str], path: Path, model: str) -> None:

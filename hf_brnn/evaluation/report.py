@@ -248,7 +248,9 @@ class TrainingReport:
     @property
     def saved_epoch(self) -> Optional[float]:
         """The epoch whose weights are saved; None if the history is empty."""
-        return self.history[-1]["epoch"] if self.best_epoch is None and self.history else self.best_epoch
+        if self.best_epoch is None and self.history:
+            return self.history[-1]["epoch"]
+        return self.best_epoch
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:

@@ -122,6 +122,7 @@ def test_health_metrics_and_documentation(server):
         "model": DEFAULT_FOLDER.name,
         "labels": ["negative", "neutral", "positive"],
     }
+    assert httpx.get(f"{server}/docs").status_code == 200
     schema = httpx.get(f"{server}/openapi.json").json()
     assert schema["info"]["version"] == __version__
     assert set(schema["paths"]) == {"/", "/health", "/metrics"}

@@ -39,6 +39,8 @@ def test_curves_name_the_run_and_the_kept_epoch_and_do_not_dramatize(tmp_path):
     texts = texts_of(tmp_path / "curves.svg")
     assert "tickets: training" in texts
     assert texts.count("kept: epoch 2") == 1
+    # The dotted line is in both plots and in their legend.
+    assert (tmp_path / "curves.svg").read_text().count("stroke-dasharray") == 3
     after_first_axis = texts[texts.index("epoch", texts.index("epoch") + 1) : texts.index("Accuracy")]
     ticks = [float(text) for text in after_first_axis[1:]]
     assert max(ticks) - min(ticks) > 0.85 * MIN_ACCURACY_SPAN
