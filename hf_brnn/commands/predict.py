@@ -31,7 +31,7 @@ examples:
 # Printed in place of label and score.
 NO_KNOWN_WORD = "no known word"
 # Options that only files need.
-FILE_OPTIONS = (*FORMAT_OPTIONS, "text_column", "skip_bad_rows")
+FILE_OPTIONS = (*FORMAT_OPTIONS, "text_column", "skip_bad_rows", "workers")
 
 logger = logging.getLogger("hf-brnn")
 
@@ -90,7 +90,9 @@ def build_parser() -> CommandParser:
         default="local",
         help="ray: input and output are directories of parquet files; uses all cores of a cluster. [local]",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="With --engine ray: number of cores. [all]")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="Number of processes that score a file. [one per core]"
+    )
     return parser
 
 
@@ -148,8 +150,6 @@ def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
         args.engine == "ray" or Path(args.output or "").suffix.lower() not in ("", ".csv", ".tsv")
     ):
         parser.error("--escape_formulas is for csv and tsv files. Leave it out.")
-    if args.engine == "local" and args.workers is not None:
-        parser.error("--workers is for --engine ray. Leave it out.")
     if args.engine == "ray" and args.texts:
         parser.error("--engine ray reads directories of parquet files: give --input and --output instead of texts.")
     if args.engine == "ray" and STDIO in (args.input, args.output):
@@ -290,6 +290,7 @@ def named_stdin(source: Path) -> Iterator[None]:
 
 def score_source(args: argparse.Namespace, source: Path) -> None:
     """Scores a file."""
+    import pyarrow as pa
     from tqdm import tqdm
 
     from ..data.bad_rows import BadRow, BadRowsError
@@ -297,6 +298,12 @@ def score_source(args: argparse.Namespace, source: Path) -> None:
     from ..inference.score_files import score_file
 
     classifier = load(args.model, args.batch_size, args.revision)
+    if args.workers is not None and not classifier.can_have_workers:
+        raise ValueError(
+            f"{args.model} has no int8 graph, which --workers needs. Write it (hf-brnn export {args.model}), or leave "
+            "out --workers."
+        )
+    workers = args.workers or pa.cpu_count() if classifier.can_have_workers else 1
     bad_rows: list[BadRow] = []
 
     def on_bad_row(bad_row: BadRow) -> None:
@@ -316,6 +323,7 @@ def score_source(args: argparse.Namespace, source: Path) -> None:
             score_options(args),
             file_format(args),
             args.escape_formulas,
+            workers,
         )
     report_rows(scored, len(bad_rows), args.output)
 

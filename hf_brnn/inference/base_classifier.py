@@ -28,8 +28,10 @@ class Classifier(ABC):
         pad_token_id: The id of the padding token.
         thresholds: `(num_labels,)` the thresholds of the labels, as `choose_labels` takes them; None without any.
         batch_size: Number of texts per batch.
+        can_have_workers: Whether several processes can score a file.
     """
 
+    can_have_workers = False
     label_names: list[str]
     problem_type: str
     tokenizer: Tokenizer

@@ -32,12 +32,16 @@ class OnnxClassifier(Classifier):
 
     Attributes:
         label_names: The label names, in the order of the probabilities.
+        directory: The model directory.
+        quantized: Whether it runs the int8 graph.
 
     Raises:
         FileNotFoundError: The directory has no such graph, or a file of it is missing.
         ValueError: The graph is damaged or was exported from other weights, or `check_model_directory` refuses the
             directory.
     """
+
+    can_have_workers = True
 
     def __init__(
         self,
@@ -71,6 +75,8 @@ class OnnxClassifier(Classifier):
             raise ValueError(
                 f"{graph} can't be loaded ({error}). Export it again: hf-brnn export {directory}"
             ) from error
+        self.directory = directory
+        self.quantized = quantized
         self.batch_size = BATCH_SIZE if batch_size is None else batch_size
         self.num_threads = num_threads
 

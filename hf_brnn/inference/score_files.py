@@ -2,35 +2,34 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional
 
 import pyarrow as pa
 
 from ..data.bad_rows import BadRow, OnBadRow
 from ..data.batches import Batch, column_values, take_rows
 from ..data.columns import find_text_column
-from ..data.dataset import TokenizedDataset
 from ..data.file_format import AS_FOUND, FileFormat
 from ..data.files import read_batches
 from ..data.problem_type import TOKENS
 from ..data.targets import join_words
 from ..data.text import shorten
 from ..data.writers import table_writer
-from .score_texts import ScoreOptions, score_tokenized
+from .score_texts import ScoreOptions, Scores, score_texts
 
 if TYPE_CHECKING:
     from .base_classifier import Classifier
 
 logger = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-
 # With a smaller share of known words, labels say little.
 FEW_KNOWN_WORDS = 0.5
 # The longest text that is scored: its states are in memory at once.
 MAX_TEXT_CHARACTERS = 2**20
+# Fewer batches are scored sooner than processes start.
+BATCHES_FOR_PROCESSES = 4
 
 
 def score_file(
@@ -43,6 +42,7 @@ def score_file(
     options: ScoreOptions = ScoreOptions(),  # noqa: B008  frozen
     file_format: FileFormat = AS_FOUND,
     escape_formulas: bool = False,
+    workers: int = 1,
 ) -> int:
     """Writes the rows of `source` with columns label and score to `target`, batch by batch and in order.
 
@@ -56,17 +56,20 @@ def score_file(
         options: What else to write about each text.
         file_format: How the file is written, if it is a text file.
         escape_formulas: Whether to write a `'` before fields of csv and tsv files that a spreadsheet would run.
+        workers: Number of processes that score a file of several batches, for an `OnnxClassifier`. They are new
+            processes, which import the main module: a script that asks for several needs `if __name__ == "__main__":`.
 
     Returns:
         The number of rows scored.
 
     Raises:
         ValueError: There is no row or no text column.
+        OSError: A worker process was killed.
     """
     scored = 0
     with table_writer(target, escape_formulas) as writer:
         batches = read_batches(source, on_bad_row, file_format=file_format)
-        for table in score_batches(classifier, str(source), batches, text_column, on_bad_row, options):
+        for table in score_batches(classifier, str(source), batches, text_column, on_bad_row, options, workers):
             writer.write(table)
             scored += len(table)
             on_scored(len(table))
@@ -82,6 +85,7 @@ def score_batches(
     text_column: Optional[str],
     on_bad_row: OnBadRow,
     options: ScoreOptions,
+    workers: int = 1,
 ) -> Iterator[pa.Table]:
     """Yields the rows of each batch of the file `source` with the columns of `options`, in order.
 
@@ -94,10 +98,10 @@ def score_batches(
     fields = score_fields(classifier, options)
     new_fields: list[pa.Field] = []
     texts_seen, known = 0, 0.0
-    for table, tokenized in read_ahead(tokenize_batches(classifier, source, batches, text_column, on_bad_row)):
+    texts_of_batches = read_texts(source, batches, text_column, on_bad_row, classifier.problem_type)
+    for table, scores in score_texts_of_batches(classifier, texts_of_batches, options, workers):
         new_fields = new_fields or name_fields(source, table.column_names, fields)
-        scores = score_tokenized(classifier, tokenized, options)
-        texts_seen, known = texts_seen + len(tokenized), known + float(scores.known_words.sum())
+        texts_seen, known = texts_seen + len(table), known + float(scores.known_words.sum())
         found = {"label": scores.labels, "score": scores.scores, "known_words": scores.known_words}
         if classifier.problem_type != TOKENS:
             found |= {f"score_{name}": row for name, row in zip(classifier.label_names, scores.probabilities.T)}
@@ -112,19 +116,36 @@ def score_batches(
         )
 
 
-def tokenize_batches(
-    classifier: "Classifier",
+def score_texts_of_batches(
+    classifier: "Classifier", batches: Iterator[tuple[pa.Table, list[str]]], options: ScoreOptions, workers: int
+) -> Iterator[tuple[pa.Table, Scores]]:
+    """Yields the rows of each batch and the scores of their texts, in order."""
+    first_batches = list(islice(batches, BATCHES_FOR_PROCESSES)) if workers > 1 else []
+    batches = chain(first_batches, batches)
+    if len(first_batches) == BATCHES_FOR_PROCESSES:
+        from .onnx_classifier import OnnxClassifier  # onnxruntime may be missing where torch runs the model
+        from .score_processes import score_in_processes
+
+        assert isinstance(classifier, OnnxClassifier)
+        yield from score_in_processes(classifier, batches, options, workers)
+        return
+    for table, texts in batches:
+        yield table, score_texts(classifier, texts, options)
+
+
+def read_texts(
     source: str,
     batches: Iterable[Batch],
     text_column: Optional[str],
     on_bad_row: OnBadRow,
-) -> Iterator[tuple[pa.Table, TokenizedDataset]]:
-    """Yields the rows of each batch that can be scored, and their tokenized texts."""
+    problem_type: str,
+) -> Iterator[tuple[pa.Table, list[str]]]:
+    """Yields the rows of each batch that can be scored, and their texts."""
     for batch in batches:
         table = batch.table
-        text_column = find_text_column(source, table.column_names, text_column, classifier.problem_type == TOKENS)
+        text_column = find_text_column(source, table.column_names, text_column, problem_type == TOKENS)
         texts = column_values(source, batch, text_column)
-        if classifier.problem_type == TOKENS:  # words may be a list
+        if problem_type == TOKENS:  # words may be a list
             texts = [join_words(text) for text in texts]
         problems = [find_problem(text, text_column) for text in texts]
         for number, problem in zip(batch.numbers, problems):
@@ -133,16 +154,7 @@ def tokenize_batches(
         kept = [index for index, problem in enumerate(problems) if not problem]
         if len(kept) < len(texts):
             table, texts = take_rows(table, kept), [texts[index] for index in kept]
-        yield table, classifier.tokenize(texts)
-
-
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yields items. A thread makes the next one while the last one is used."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
+        yield table, texts
 
 
 def find_problem(text: Any, text_column: str, max_characters: int = MAX_TEXT_CHARACTERS) -> str:

@@ -13,9 +13,13 @@ from .tokenization_brnn import UNKNOWN_WORD, first_tokenizer, has_rules_of, new_
 # Pieces that are remembered, 30 MB of them at most. Longer ones are rare.
 MAX_PIECES = 200_000
 MAX_PIECE_LENGTH = 50
-# Words, and marks behind them, that normalization only puts into lower case: no three equal letters in a row, which it
-# shortens, and so no www.
-PLAIN_WORD = re.compile(r"(?!.*([a-z])\1\1)(#?[a-z]+|[a-z]+(?:'[a-z]+)+)([.,!?]*)", re.IGNORECASE | re.ASCII)
+# Pieces that hold no emoticon and need no rule of Unicode, and what an address has.
+PLAIN_PIECE = re.compile(r"[a-z0-9.,!?/*\"'()#-]+", re.IGNORECASE | re.ASCII)
+ADDRESS = re.compile(r"www\.|\.(?:com|net|org|ly|fm|tv)", re.IGNORECASE)
+# How `new_tokenizer` normalizes and splits these pieces, once they are in lower case.
+REPEATED = re.compile(r"([a-z])(?=\1\1)|([^a-z0-9]{1,2})(?=\2)")
+DIGITS = str.maketrans("123456789", "000000000")
+PLAIN_TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|#[a-z0-9]+|[!?]+|[^a-z0-9]")
 # A name and an address are read as <user> and <url>, whatever they are. An address ends at a space, which entities such
 # as &nbsp; may hold.
 SAME_FOR_ALL = (
@@ -74,15 +78,20 @@ class _PieceIds(dict[str, bytes]):
         for example, pattern in SAME_FOR_ALL:
             if piece != example and pattern.fullmatch(piece):
                 return self[example]
-        if plain := PLAIN_WORD.fullmatch(piece):
-            word_id = self._tokenizer.token_to_id(plain[2].lower())
-            ids = (self._unknown if word_id is None else _to_bytes([word_id])) + self[plain[3]]
+        text = piece.replace("&quot;", '"')
+        if PLAIN_PIECE.fullmatch(text) and ("." not in text or not ADDRESS.search(text)):
+            tokens = PLAIN_TOKEN.findall(REPEATED.sub("", text.lower().translate(DIGITS)))
+            ids = b"".join(map(self._find_word, tokens))
         else:
             (encoding,) = self._tokenizer.encode_batch_fast([piece])
             ids = _to_bytes(encoding.ids)
         if len(piece) <= MAX_PIECE_LENGTH:
             self[piece] = ids
         return ids
+
+    def _find_word(self, word: str) -> bytes:
+        word_id = self._tokenizer.token_to_id(word)
+        return self._unknown if word_id is None else _to_bytes([word_id])
 
 
 def _to_bytes(ids: list[int]) -> bytes:

@@ -53,7 +53,7 @@ class BrnnTrainingArguments(TrainingArguments):
     save_total_limit: Optional[int] = field(default=2, metadata={"help": "Checkpoints to keep."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch, not the last."})
     metric_for_best_model: Optional[str] = field(
-        default="accuracy", metadata={"help": "Metric that chooses the best epoch."}
+        default="accuracy", metadata={"help": "Metric that chooses the best epoch. Of equal ones, the loss chooses."}
     )
     remove_unused_columns: Optional[bool] = False
     dataloader_pin_memory: bool = torch.cuda.is_available()

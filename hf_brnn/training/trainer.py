@@ -459,6 +459,19 @@ class BrnnTrainer(Trainer):
                 owner, _, attribute = name.rpartition(".")
                 setattr(model.get_submodule(owner), attribute, value)
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Of evaluations with the same metric, the one with the lowest loss is the best: once an epoch classifies all
+        validation rows correctly, later ones only become surer of it."""
+        if super()._determine_best_metric(metrics, trial):
+            return True
+        name = f"eval_{(self.args.metric_for_best_model or '').removeprefix('eval_')}"
+        history, best_step = self.state.log_history, self.state.best_global_step
+        losses = [entry["eval_loss"] for entry in history if entry["step"] == best_step and "eval_loss" in entry]
+        if not losses or metrics[name] != self.state.best_metric or metrics["eval_loss"] >= losses[0]:
+            return False
+        self.state.best_global_step = self.state.global_step
+        return True
+
     def _check_chosen(self, metrics: dict[str, float]) -> None:
         chooses = self.args.load_best_model_at_end or self.args.early_stopping_patience is not None
         name = self.args.metric_for_best_model

@@ -186,7 +186,6 @@ def test_folders_that_do_not_fit_are_named(source, tmp_path):
     ("more", "message"),
     [
         (("--model", "runs/nowhere"), "runs/nowhere: there is no such directory"),
-        (("--engine", "local"), "--workers is for --engine ray"),
         (("--workers", "0"), "--workers is 0, expected 1 or more"),
         (("--batch_size", "0"), "--batch_size is 0, expected 1 or more"),
     ],

@@ -7,15 +7,17 @@ from transformers import PreTrainedTokenizerFast
 from hf_brnn import PRETRAINED
 from hf_brnn.model import text_encoder
 from hf_brnn.model.text_encoder import TextEncoder
-from hf_brnn.model.tokenization_brnn import extend_tokenizer
+from hf_brnn.model.tokenization_brnn import extend_tokenizer, first_tokenizer
 
 
 @pytest.fixture(scope="module", params=["first version", "today"])
 def tokenizer(request):
-    first = PreTrainedTokenizerFast.from_pretrained(PRETRAINED)
+    shipped = PreTrainedTokenizerFast.from_pretrained(PRETRAINED)
+    tokenizer = extend_tokenizer(shipped, [WORDS], vocab_size=None, min_frequency=1).backend_tokenizer
     if request.param == "first version":
-        return first.backend_tokenizer
-    return extend_tokenizer(first, [WORDS], vocab_size=None, min_frequency=1).backend_tokenizer
+        model, tokenizer = tokenizer.model, first_tokenizer()
+        tokenizer.model = model
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,8 @@ WORDS = """
 a A aa AAa aaaA don't DON'T rock'n'roll 'tis #tag #tag's @a @Bob @bob. @bob's http://a https://t.co/x?a=1
 http://a&nbsp;b http://[UNK] www.a awww... Awww. well...www.a.org a.com you,have it.ly . ... .!. !? ?!?! , ,, :) :-( ;D
 =/ (: <3 </3 &amp;amp; &lt;3 &quot;ok&quot; it&#39;s 10:30 gr8 [PAD] [UNK] [UNK]s ’ ^_^ -_- >.< _ __a
+soon....get VA...my !?!!? 10$ *smiles* (left)? #a#b ##a ''don''t''s -.-.- "a'b" a.b,c/d. a.Com, www. wwww a/www.b
+7.1,234 &quot;a&quot;b
 é É ǅ ß Σ ΑΣ İ ſ K a.b.com a..b.org #日本語 สวัสดี カ゛ 👍🏽 ❤️
 """
 PIECES = [*WORDS.split(), "e\u0301", "👩\u200d👧", *"\u200b\x00\x02\x1f\xa0\u3000\r\t\v\x85\u2028"]

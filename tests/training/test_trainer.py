@@ -471,10 +471,25 @@ def test_early_stopping_ends_the_run(tmp_path):
 def test_the_best_checkpoint_is_the_one_that_is_saved(tmp_path):
     train(tmp_path / "run", "--max_rows", 400, "--num_train_epochs", 6)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    best = max(metrics["history"], key=lambda entry: entry["eval_accuracy"])
+    best = max(metrics["history"], key=lambda entry: (entry["eval_accuracy"], -entry["eval_loss"]))
     assert metrics["validation"]["accuracy"] == best["eval_accuracy"]
     card = (tmp_path / "run" / "README.md").read_text()
     assert f"The weights are those of epoch {best['epoch']:.0f}, the best on the validation split." in card
+
+
+def test_of_epochs_with_the_same_metric_the_one_with_the_lowest_loss_is_saved(tmp_path, write_file):
+    lines = [f"{'good' if row % 2 else 'bad'} day {row},{row % 2}" for row in range(200)]
+    rows = write_file("easy.csv", "\n".join(["text,label", *lines]))
+    train(tmp_path / "run", "--data_files", rows, "--num_train_epochs", 6, "--early_stopping_patience", 0)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    equal = [entry for entry in metrics["history"] if entry["eval_accuracy"] == 1]
+    assert len(equal) > 1
+    assert (
+        metrics["training"]["best_epoch"]
+        == min(equal, key=lambda entry: entry["eval_loss"])["epoch"]
+        != equal[0]["epoch"]
+    )
+    assert metrics["validation"]["loss"] == pytest.approx(min(entry["eval_loss"] for entry in equal))
 
 
 def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):
