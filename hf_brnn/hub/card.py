@@ -216,7 +216,7 @@ def _metadata(
         if not math.isnan(_number(metrics.get(metric)))
     ]
     base = run.get("model_name_or_path")
-    is_id = bool(base and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", base))
+    is_id = bool(base and re.fullmatch(r"[\w.-]+/[\w.-]+", base))
     return ModelCardData(
         base_model=base if is_id else None,
         base_model_relation="finetune" if is_id else None,
