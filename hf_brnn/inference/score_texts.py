@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
-from ..data.dataset import TokenizedDataset
 from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.targets import write_label
@@ -79,11 +78,7 @@ class Scores(NamedTuple):
 def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOptions) -> Scores:
     """Scores texts in memory."""
     options.check(classifier)
-    return score_tokenized(classifier, classifier.tokenize(texts), options)
-
-
-def score_tokenized(classifier: "Classifier", tokenized: TokenizedDataset, options: ScoreOptions) -> Scores:
-    """Scores texts that are tokenized."""
+    tokenized = classifier.tokenize(texts)
     probabilities = classifier.scores(tokenized)
     known_words = known_word_shares(tokenized, classifier.tokenizer)
     chosen: Any

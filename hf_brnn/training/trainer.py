@@ -464,19 +464,21 @@ class BrnnTrainer(Trainer):
         validation rows correctly, later ones only become surer of it."""
         if super()._determine_best_metric(metrics, trial):
             return True
-        name = f"eval_{(self.args.metric_for_best_model or '').removeprefix('eval_')}"
         history, best_step = self.state.log_history, self.state.best_global_step
         losses = [entry["eval_loss"] for entry in history if entry["step"] == best_step and "eval_loss" in entry]
-        if not losses or metrics[name] != self.state.best_metric or metrics["eval_loss"] >= losses[0]:
+        if not losses or self._chosen_metric(metrics) != self.state.best_metric or metrics["eval_loss"] >= losses[0]:
             return False
         self.state.best_global_step = self.state.global_step
         return True
 
+    def _chosen_metric(self, metrics: dict[str, float]) -> float:
+        """Returns the metric of an evaluation that chooses the best epoch."""
+        return metrics[f"eval_{(self.args.metric_for_best_model or '').removeprefix('eval_')}"]
+
     def _check_chosen(self, metrics: dict[str, float]) -> None:
         chooses = self.args.load_best_model_at_end or self.args.early_stopping_patience is not None
-        name = self.args.metric_for_best_model
-        if chooses and name and math.isnan(metrics[f"eval_{name.removeprefix('eval_')}"]):
+        if chooses and self.args.metric_for_best_model and math.isnan(self._chosen_metric(metrics)):
             raise RunError(
-                f"{name} is undefined on the rows that choose the best epoch, because these rows lack some labels: "
-                "choose another --metric_for_best_model."
+                f"{self.args.metric_for_best_model} is undefined on the rows that choose the best epoch, because these "
+                "rows lack some labels: choose another --metric_for_best_model."
             )

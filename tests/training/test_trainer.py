@@ -484,12 +484,9 @@ def test_of_epochs_with_the_same_metric_the_one_with_the_lowest_loss_is_saved(tm
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     equal = [entry for entry in metrics["history"] if entry["eval_accuracy"] == 1]
     assert len(equal) > 1
-    assert (
-        metrics["training"]["best_epoch"]
-        == min(equal, key=lambda entry: entry["eval_loss"])["epoch"]
-        != equal[0]["epoch"]
-    )
-    assert metrics["validation"]["loss"] == pytest.approx(min(entry["eval_loss"] for entry in equal))
+    best = min(equal, key=lambda entry: entry["eval_loss"])
+    assert metrics["training"]["best_epoch"] == best["epoch"] != equal[0]["epoch"]
+    assert metrics["validation"]["loss"] == pytest.approx(best["eval_loss"])
 
 
 def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):
