@@ -20,7 +20,6 @@ import gradio as gr
 import numpy as np
 from huggingface_hub import metadata_load
 
-from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.text import escape_markdown
 from ..hub.card import widget_texts
@@ -374,7 +373,7 @@ def scores_html(scores: np.ndarray, classifier: "Classifier") -> str:
 def tags_html(classifier: "Classifier", text: str) -> str:
     """Returns the text as HTML: each word colored by the kind of its tag, with the tag below it; `O` is left plain."""
     tokenized = classifier.tokenize([text])
-    if not known_word_shares(tokenized, classifier.tokenizer)[0]:
+    if not classifier.known_words.shares(tokenized)[0]:
         return NO_KNOWN_WORD
     (scores,) = split_words(tokenized, classifier.scores(tokenized))
     tags = iter([classifier.label_names[index] for index in classifier.choose(scores)])

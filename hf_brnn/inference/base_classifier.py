@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Optional, Union
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from ..data.dataset import NO_LABEL, TokenizedDataset, tokenize, tokenize_words
+from ..data.known_words import KnownWords
 from ..data.problem_type import MULTI_LABEL, REGRESSION, TOKENS
 from ..evaluation.activation import activate
 from ..evaluation.thresholds import choose_labels
@@ -39,6 +41,11 @@ class Classifier(ABC):
     pad_token_id: int
     thresholds: Optional[np.ndarray]
     batch_size: int
+
+    @cached_property
+    def known_words(self) -> KnownWords:
+        """The words that the tokenizer knows."""
+        return KnownWords(self.tokenizer)
 
     @abstractmethod
     def logits(self, tokenized: TokenizedDataset, rows: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple, Optional
 import numpy as np
 
 from ..data.dataset import TokenizedDataset
-from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, SINGLE_LABEL, TOKENS
 from ..evaluation.activation import activate
 from ..model.tokenization_brnn import UNKNOWN_WORD
@@ -89,7 +88,7 @@ def explain(classifier: "Classifier", text: str) -> Explanation:
             without = _logits(classifier, classifier.tokenize([variant]))
             effect = whole - _log_odds(without, label, classifier.problem_type)
         explained.append((part, effect))
-    known_words = float(known_word_shares(tokenized, classifier.tokenizer)[0])
+    known_words = float(classifier.known_words.shares(tokenized)[0])
     return Explanation(label, probabilities[0], known_words, explained)
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
-from ..data.known_words import known_word_shares
 from ..data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from ..data.targets import write_label
 from .base_classifier import split_words
@@ -80,7 +79,7 @@ def score_texts(classifier: "Classifier", texts: list[str], options: ScoreOption
     options.check(classifier)
     tokenized = classifier.tokenize(texts)
     probabilities = classifier.scores(tokenized)
-    known_words = known_word_shares(tokenized, classifier.tokenizer)
+    known_words = classifier.known_words.shares(tokenized)
     chosen: Any
     if classifier.problem_type == TOKENS:
         words = split_words(tokenized, probabilities)

@@ -72,16 +72,17 @@ class _PieceIds(dict[str, bytes]):
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__({"": b""})
         self._tokenizer = tokenizer
-        self._unknown = _to_bytes(tokenizer.encode(UNKNOWN_WORD).ids)
+        self._words = _WordIds(tokenizer)
 
     def __missing__(self, piece: str) -> bytes:
-        for example, pattern in SAME_FOR_ALL:
-            if piece != example and pattern.fullmatch(piece):
-                return self[example]
+        if piece[0] in "@hH":
+            for example, pattern in SAME_FOR_ALL:
+                if piece != example and pattern.fullmatch(piece):
+                    return self[example]
         text = piece.replace("&quot;", '"')
         if PLAIN_PIECE.fullmatch(text) and ("." not in text or not ADDRESS.search(text)):
             tokens = PLAIN_TOKEN.findall(REPEATED.sub("", text.lower().translate(DIGITS)))
-            ids = b"".join(map(self._find_word, tokens))
+            ids = b"".join(map(self._words.__getitem__, tokens))
         else:
             (encoding,) = self._tokenizer.encode_batch_fast([piece])
             ids = _to_bytes(encoding.ids)
@@ -89,9 +90,16 @@ class _PieceIds(dict[str, bytes]):
             self[piece] = ids
         return ids
 
-    def _find_word(self, word: str) -> bytes:
-        word_id = self._tokenizer.token_to_id(word)
-        return self._unknown if word_id is None else _to_bytes([word_id])
+
+class _WordIds(dict[str, bytes]):
+    """The int32 id of each word of the vocabulary, and that of the unknown word for others."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__((word, _to_bytes([index])) for word, index in tokenizer.get_vocab().items())
+        self._unknown = _to_bytes(tokenizer.encode(UNKNOWN_WORD).ids)
+
+    def __missing__(self, word: str) -> bytes:
+        return self._unknown
 
 
 def _to_bytes(ids: list[int]) -> bytes:

@@ -18,7 +18,6 @@ from processes import REPOSITORY
 
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import tokenize
-from hf_brnn.data.known_words import known_word_shares
 from hf_brnn.data.problem_type import MULTI_LABEL, REGRESSION, SINGLE_LABEL, TOKENS
 from hf_brnn.data.rows import load_rows
 from hf_brnn.hub.card import rebuild_card
@@ -213,7 +212,7 @@ def test_a_typed_text_gets_the_answer_of_python(page, classifier):
         probabilities = classifier([text])[0]
         label, score = type_text(page, text)
         tokenized = tokenize([text], classifier.encode, classifier.pad_token_id)
-        if not known_word_shares(tokenized, classifier.tokenizer)[0]:
+        if not classifier.known_words.shares(tokenized)[0]:
             assert label == "No known word", kind
             assert page.locator("#bars > li").count() == 0
             continue

@@ -1,7 +1,7 @@
 import numpy as np
 
 from hf_brnn.data.dataset import tokenize
-from hf_brnn.data.known_words import known_word_shares
+from hf_brnn.data.known_words import KnownWords
 from hf_brnn.model.text_encoder import TextEncoder
 from hf_brnn.model.tokenization_brnn import train_tokenizer
 
@@ -11,4 +11,4 @@ def test_punctuation_names_and_addresses_are_no_words():
     texts = ["so happy", "so sad", "sad", "", "... !?! $ +", "@bob http://a.b", ":)", "😀 sad", "77", "so so @x sad!"]
     tokenized = tokenize(texts, TextEncoder(trained.backend_tokenizer), trained.pad_token_id)
     expected = [1, 1 / 2, 0, 0, 0, 0, 1, 1 / 2, 1, 2 / 3]
-    np.testing.assert_allclose(known_word_shares(tokenized, trained.backend_tokenizer), expected)
+    np.testing.assert_allclose(KnownWords(trained.backend_tokenizer).shares(tokenized), expected)
