@@ -92,14 +92,19 @@ class _PieceIds(dict[str, bytes]):
 
 
 class _WordIds(dict[str, bytes]):
-    """The int32 id of each word of the vocabulary, and that of the unknown word for others."""
+    """The int32 id of each word that was seen, and that of the unknown word for words outside the vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        super().__init__((word, _to_bytes([index])) for word, index in tokenizer.get_vocab().items())
+        super().__init__()
+        self._tokenizer = tokenizer
         self._unknown = _to_bytes(tokenizer.encode(UNKNOWN_WORD).ids)
 
     def __missing__(self, word: str) -> bytes:
-        return self._unknown
+        word_id = self._tokenizer.token_to_id(word)
+        if word_id is None:  # not remembered: there is no end of such words
+            return self._unknown
+        ids = self[word] = _to_bytes([word_id])
+        return ids
 
 
 def _to_bytes(ids: list[int]) -> bytes:
