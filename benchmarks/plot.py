@@ -25,7 +25,7 @@ def plot_accuracy_against_speed(prefix: str) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5.2), sharey=True, facecolor="white")
     draw(left, rows, "MB", [1, 10, 100, 1000])
     left.set_xlabel("Size in MB (smaller is better)", fontsize=14, color=MUTED, labelpad=8)
-    draw(right, rows, "texts/s", [5000, 10_000, 20_000, 40_000])
+    draw(right, rows, "texts/s", [10_000, 20_000, 40_000, 80_000])
     right.set_xlabel("Texts per second on one CPU core", fontsize=14, color=MUTED, labelpad=8)
     left.set_ylabel("Accuracy", fontsize=14, color=MUTED, labelpad=8)
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
