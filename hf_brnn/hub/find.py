@@ -18,12 +18,13 @@ def find_shipped(model: Union[str, Path]) -> Union[str, Path]:
     return model if Path(model).exists() else SHIPPED_MODELS.get(str(model), model)
 
 
-def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path:
+def find_config(model: Union[str, Path], revision: Optional[str] = None, allow_encoder: bool = False) -> Path:
     """Checks a model before torch is loaded, and returns its config.json.
 
     Args:
         model: A model directory, or a model id on the Hub.
         revision: Branch, tag or commit of a model on the Hub.
+        allow_encoder: Whether a directory may hold an encoder without a classifier.
 
     Raises:
         OSError: There is no such directory or model, or a file is missing.
@@ -36,7 +37,7 @@ def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path
         raise ValueError(f"{model} is a file, expected a model directory or a model id on the Hub. Name one of these.")
     if path.is_dir():
         check_no_revision(model, revision)
-        check_model_directory(path)
+        check_model_directory(path, allow_encoder)
         return path / "config.json"
     names = [each.name for each in path.parent.iterdir() if each.is_dir()] if path.parent.is_dir() else []
     names += SHIPPED_MODELS
@@ -66,7 +67,8 @@ def find_config(model: Union[str, Path], revision: Optional[str] = None) -> Path
 
 
 def find_model(model: Union[str, Path], revision: Optional[str] = None) -> Path:
-    """Returns the model directory that a training starts from; a model on the Hub is downloaded.
+    """Returns the model directory that a training starts from, also that of an encoder without a classifier; a model on
+    the Hub is downloaded.
 
     Args:
         model: A model directory, the name of a model that ships with the package, or a model id on the Hub.
@@ -77,14 +79,14 @@ def find_model(model: Union[str, Path], revision: Optional[str] = None) -> Path:
         ValueError: `check_model_directory` refuses the directory, or `revision` is given with one.
     """
     model = find_shipped(model)
-    config = find_config(model, revision)
+    config = find_config(model, revision, allow_encoder=True)
     if Path(model).is_dir():
         return Path(model)
     from huggingface_hub import snapshot_download
 
     # The commit that was found: a branch may move.
     path = Path(snapshot_download(str(model), revision=config.parent.name, allow_patterns=list(START_FILES)))
-    check_model_directory(path)
+    check_model_directory(path, allow_encoder=True)
     return path
 
 

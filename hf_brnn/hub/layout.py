@@ -50,6 +50,7 @@ IGNORED_NAMES = {"__pycache__", ".cache", ".gitattributes", PARTIAL_GRAPHS}
 CHECKPOINT = re.compile(r"checkpoint-\d+")
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 EMBEDDING = "brnn.embeddings.word_embeddings.weight"
+ENCODER_EMBEDDING = EMBEDDING.removeprefix("brnn.")
 CLASSIFIER = "classifier.weight"
 TOKEN_CLASSIFIER = "token_classifier.weight"
 MODEL_TYPE = "brnn"
@@ -57,8 +58,17 @@ MODEL_TYPE = "brnn"
 WEIGHTS_HASH_KEY = "weights_sha256"
 
 
-def check_model_directory(directory: Path) -> None:
+def is_encoder(config: dict[str, Any]) -> bool:
+    """Returns whether a config.json describes a `BrnnModel`, which has no classifier."""
+    return config.get("architectures") == ["BrnnModel"]
+
+
+def check_model_directory(directory: Path, allow_encoder: bool = False) -> None:
     """Checks that a model directory is complete and that its files belong together. Loads no weights.
+
+    Args:
+        directory: The model directory.
+        allow_encoder: Whether it may hold an encoder without a classifier.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -93,21 +103,27 @@ def check_model_directory(directory: Path) -> None:
             f'{directory}: id2label in config.json is {label_names!r}, expected the keys "0", "1" and so on. Restore '
             "config.json."
         )
+    if is_encoder(config) and not allow_encoder:
+        raise ValueError(
+            f"{directory} holds an encoder without a classifier. Train one: hf-brnn train FILE --model_name_or_path "
+            f"{directory}"
+        )
     words = number_of_words(directory / "tokenizer.json")
     shapes = weight_shapes(directory)
     classifier = TOKEN_CLASSIFIER if read_problem_type(config) == TOKENS else CLASSIFIER
-    if missing := {EMBEDDING, classifier} - shapes.keys():
+    name, needed = (ENCODER_EMBEDDING, set()) if is_encoder(config) else (EMBEDDING, {classifier})
+    if missing := {name, *needed} - shapes.keys():
         raise ValueError(
-            f"{directory}: {WEIGHTS} holds no complete classifier: it has no {', '.join(sorted(missing))}. "
-            "Copy the file again, or train again."
+            f"{directory}: {WEIGHTS} holds no complete {'classifier' if needed else 'encoder'}: it has no "
+            f"{', '.join(sorted(missing))}. Copy the file again, or train again."
         )
-    embedding, outputs = shapes[EMBEDDING][0], shapes[classifier][0]
+    embedding = shapes[name][0]
     if words > embedding:
         raise ValueError(
             f"{directory}: tokenizer.json has {words:,} words, but the embedding in {WEIGHTS} has {embedding:,} rows. "
             "They belong to different models: restore one of them."
         )
-    if labels != outputs:
+    if needed and labels != (outputs := shapes[classifier][0]):
         raise ValueError(
             f"{directory}: config.json names {labels} labels, but the classifier in {WEIGHTS} has {outputs} outputs. "
             "They belong to different models: restore one of them."

@@ -1,29 +1,42 @@
-"""Loading a classifier in torch, with every weight accounted for."""
+"""Loading a model in torch, with every weight accounted for."""
 
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 from transformers.utils import logging
 
 from ..data.problem_type import TOKENS, read_problem_type
-from ..model.auto import BrnnClassifierModel
+from ..model.auto import BrnnClassifierModel, BrnnModel
 
 
 def load_model(model: Union[str, Path], revision: Optional[str] = None) -> BrnnClassifierModel:
     """Loads the classifier of a model directory or of a model on the Hub, in evaluation mode.
 
-    transformers alone initializes missing weights at random and goes on.
+    Raises:
+        ValueError: The weights are not those that config.json describes.
+    """
+    config = AutoConfig.from_pretrained(model, revision=revision)
+    is_of_tokens = read_problem_type({"architectures": config.architectures}) == TOKENS
+    return _load(
+        AutoModelForTokenClassification if is_of_tokens else AutoModelForSequenceClassification, model, revision
+    )
+
+
+def load_encoder(model: Union[str, Path]) -> BrnnModel:
+    """Loads the encoder of a model directory without a classifier, in evaluation mode.
 
     Raises:
         ValueError: The weights are not those that config.json describes.
     """
+    return _load(AutoModel, model)
+
+
+def _load(auto_class: Any, model: Union[str, Path], revision: Optional[str] = None) -> Any:
+    """Refuses missing weights: transformers alone initializes them at random and goes on."""
     shows_bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # one bar for a dozen weights
     try:
-        config = AutoConfig.from_pretrained(model, revision=revision)
-        is_of_tokens = read_problem_type({"architectures": config.architectures}) == TOKENS
-        auto_class = AutoModelForTokenClassification if is_of_tokens else AutoModelForSequenceClassification
         loaded, found = auto_class.from_pretrained(
             model, revision=revision, use_safetensors=True, output_loading_info=True
         )

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from ..data.labels import label_key
 from ..data.problem_type import read_label_names, read_problem_type
 from ..hub.find import find_model
-from ..hub.layout import number_of_words, read_vocabulary
+from ..hub.layout import is_encoder, number_of_words, read_vocabulary
 from ..model.arguments import ModelArguments
 
 SIZES = ("embedding_size", "hidden_size", "num_hidden_layers", "cell_type", "hidden_act", "pooling")
@@ -45,8 +45,13 @@ class BaseModel:
         return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
 
     @property
+    def is_encoder(self) -> bool:
+        """Whether it has no classifier."""
+        return is_encoder(self.config)
+
+    @property
     def label_names(self) -> list[str]:
-        return read_label_names(self.config)
+        return [] if self.is_encoder else read_label_names(self.config)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -111,6 +116,6 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
             f"vocab_size is {vocab_size}, but {base.name} has {words} words: leave out --vocab_size, or add "
             "--extend_vocabulary."
         )
-    if not {"problem_type", "label_columns", "label_separator"} & values.keys():
+    if not base.is_encoder and not {"problem_type", "label_columns", "label_separator"} & values.keys():
         own["problem_type"] = base.problem_type
     return {"vocab_size": None, **own, **values}

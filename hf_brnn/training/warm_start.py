@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 from ..evaluation.calibration import unfold_scale
-from ..hub.load import load_model
+from ..hub.load import load_encoder, load_model
 from ..model.auto import BrnnClassifierModel, head_of
 from .base_model import BaseModel
 from .ngram_embedding import NgramEmbedding, ngrams_of
@@ -28,12 +28,12 @@ def copy_weights(base: BaseModel, model: BrnnClassifierModel, data: PreparedData
     Raises:
         ValueError: The saved weights are not those that config.json describes.
     """
-    saved = load_model(base.path)
-    model.brnn.encoder.load_state_dict(saved.brnn.encoder.state_dict())
+    saved = load_encoder(base.path) if base.is_encoder else load_model(base.path)
+    model.brnn.encoder.load_state_dict(saved.base_model.encoder.state_dict())
     vectors, saved_vectors = model.get_input_embeddings().weight, saved.get_input_embeddings().weight
     words = data.tokenizer.convert_ids_to_tokens(range(len(vectors)))
     ids = [index for index, word in enumerate(words) if word in base.vocabulary]
-    vectors[ids] = saved_vectors[[base.vocabulary[words[index]] for index in ids]]
+    vectors[ids] = saved_vectors[[base.vocabulary[words[index]] for index in ids]].to(vectors.dtype)
     spell_new_words(vectors, words, first=ids[-1] + 1)
     for name, index in base.kept_labels(data.label_names, data.problem_type).items():
         place = data.label_names.index(name)

@@ -15,10 +15,12 @@ from huggingface_hub import ModelCard
 from processes import start_training, train, wait_for_checkpoints
 from reports import make_report
 from safetensors.torch import load_file
+from transformers import AutoModel, PreTrainedTokenizerFast
 
 import hf_brnn
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
 from hf_brnn.commands.train import check_before_training, main, parse_values
+from hf_brnn.hub.layout import check_model_directory
 from hf_brnn.hub.push import push
 from hf_brnn.hub.save import save_model_directory
 from hf_brnn.inference.classifier import TorchClassifier
@@ -112,6 +114,32 @@ def test_other_labels_keep_the_outputs_of_equal_names(base, make_trainer, write_
     assert len(encoder) == 8
     for name, value in encoder.items():
         torch.testing.assert_close(value, saved[name])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_an_encoder_without_a_classifier_is_a_start(base, make_trainer, write_rows, tmp_path, dtype):
+    encoder = tmp_path / "encoder"
+    AutoModel.from_pretrained(base).to(dtype).save_pretrained(encoder)
+    PreTrainedTokenizerFast.from_pretrained(base).save_pretrained(encoder)
+    file = write_rows("new.csv", NEW_TEXTS, ["happy", "sad"])
+    model = make_trainer(file, "--model_name_or_path", encoder, "--ngram_embeddings", False).model
+    assert list(model.config.id2label.values()) == ["happy", "sad"]
+    saved, found = load_file(base / "model.safetensors"), model.state_dict()
+    assert len(found[EMBEDDING]) > len(saved[EMBEDDING])
+    for name, values in saved.items():
+        same = torch.equal(found[name][: len(values)], values.to(dtype).to(found[name].dtype))
+        assert same == (name != "classifier.weight"), name  # biases start as 0
+    with pytest.raises(ValueError, match=r"encoder without a classifier.*--model_name_or_path"):
+        check_model_directory(encoder)
+
+
+def test_an_encoder_without_weights_is_refused(base, tmp_path):
+    encoder = tmp_path / "encoder"
+    AutoModel.from_pretrained(base).save_pretrained(encoder)
+    PreTrainedTokenizerFast.from_pretrained(base).save_pretrained(encoder)
+    (encoder / "model.safetensors").write_bytes((base / "model.safetensors").read_bytes())
+    with pytest.raises(ValueError, match=r"no complete encoder: it has no embeddings\.word_embeddings\.weight"):
+        check_model_directory(encoder, allow_encoder=True)
 
 
 def test_the_words_of_the_model_keep_their_ids_and_new_words_follow(base, make_trainer, write_rows):
