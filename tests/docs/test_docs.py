@@ -166,6 +166,13 @@ def test_commands_that_are_not_run_name_what_there_is(page, monkeypatch):
         check(command, monkeypatch)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_programs_are_valid_python(page):
+    for block in blocks(page):
+        if block.language == "python":
+            ast.parse(block.source, name_of(page))
+
+
 def check(command, monkeypatch):
     command = list(itertools.dropwhile(ASSIGNMENT.fullmatch, command))
     match command:
