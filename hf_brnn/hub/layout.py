@@ -103,7 +103,8 @@ def check_model_directory(directory: Path, allow_encoder: bool = False) -> None:
             f'{directory}: id2label in config.json is {label_names!r}, expected the keys "0", "1" and so on. Restore '
             "config.json."
         )
-    if is_encoder(config) and not allow_encoder:
+    has_classifier = not is_encoder(config)
+    if not (has_classifier or allow_encoder):
         raise ValueError(
             f"{directory} holds an encoder without a classifier. Train one: hf-brnn train FILE --model_name_or_path "
             f"{directory}"
@@ -111,22 +112,22 @@ def check_model_directory(directory: Path, allow_encoder: bool = False) -> None:
     words = number_of_words(directory / "tokenizer.json")
     shapes = weight_shapes(directory)
     classifier = TOKEN_CLASSIFIER if read_problem_type(config) == TOKENS else CLASSIFIER
-    name, needed = (ENCODER_EMBEDDING, set()) if is_encoder(config) else (EMBEDDING, {classifier})
-    if missing := {name, *needed} - shapes.keys():
+    needed = [EMBEDDING, classifier] if has_classifier else [ENCODER_EMBEDDING]
+    if missing := set(needed) - shapes.keys():
         raise ValueError(
-            f"{directory}: {WEIGHTS} holds no complete {'classifier' if needed else 'encoder'}: it has no "
+            f"{directory}: {WEIGHTS} holds no complete {'classifier' if has_classifier else 'encoder'}: it has no "
             f"{', '.join(sorted(missing))}. Copy the file again, or train again."
         )
-    embedding = shapes[name][0]
+    embedding, *outputs = (shapes[name][0] for name in needed)
     if words > embedding:
         raise ValueError(
             f"{directory}: tokenizer.json has {words:,} words, but the embedding in {WEIGHTS} has {embedding:,} rows. "
             "They belong to different models: restore one of them."
         )
-    if needed and labels != (outputs := shapes[classifier][0]):
+    if has_classifier and outputs != [labels]:
         raise ValueError(
-            f"{directory}: config.json names {labels} labels, but the classifier in {WEIGHTS} has {outputs} outputs. "
-            "They belong to different models: restore one of them."
+            f"{directory}: config.json names {labels} labels, but the classifier in {WEIGHTS} has {outputs[0]} "
+            "outputs. They belong to different models: restore one of them."
         )
 
 

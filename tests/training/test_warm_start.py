@@ -54,6 +54,15 @@ def base(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(params=[torch.float32, torch.float16], ids=["float32", "float16"])
+def encoder(base, tmp_path, request):
+    """The directory of the encoder of `base`, without its classifier."""
+    folder = tmp_path / "encoder"
+    AutoModel.from_pretrained(base).to(request.param).save_pretrained(folder)
+    PreTrainedTokenizerFast.from_pretrained(base).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def write_rows(tmp_path):
     def write(name, texts, labels, count=40):
@@ -116,15 +125,12 @@ def test_other_labels_keep_the_outputs_of_equal_names(base, make_trainer, write_
         torch.testing.assert_close(value, saved[name])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_an_encoder_without_a_classifier_is_a_start(base, make_trainer, write_rows, tmp_path, dtype):
-    encoder = tmp_path / "encoder"
-    AutoModel.from_pretrained(base).to(dtype).save_pretrained(encoder)
-    PreTrainedTokenizerFast.from_pretrained(base).save_pretrained(encoder)
+def test_an_encoder_without_a_classifier_is_a_start(base, encoder, make_trainer, write_rows):
     file = write_rows("new.csv", NEW_TEXTS, ["happy", "sad"])
     model = make_trainer(file, "--model_name_or_path", encoder, "--ngram_embeddings", False).model
     assert list(model.config.id2label.values()) == ["happy", "sad"]
     saved, found = load_file(base / "model.safetensors"), model.state_dict()
+    (dtype,) = {values.dtype for values in load_file(encoder / "model.safetensors").values()}
     assert len(found[EMBEDDING]) > len(saved[EMBEDDING])
     for name, values in saved.items():
         same = torch.equal(found[name][: len(values)], values.to(dtype).to(found[name].dtype))
@@ -133,10 +139,7 @@ def test_an_encoder_without_a_classifier_is_a_start(base, make_trainer, write_ro
         check_model_directory(encoder)
 
 
-def test_an_encoder_without_weights_is_refused(base, tmp_path):
-    encoder = tmp_path / "encoder"
-    AutoModel.from_pretrained(base).save_pretrained(encoder)
-    PreTrainedTokenizerFast.from_pretrained(base).save_pretrained(encoder)
+def test_an_encoder_without_weights_is_refused(base, encoder):
     (encoder / "model.safetensors").write_bytes((base / "model.safetensors").read_bytes())
     with pytest.raises(ValueError, match=r"no complete encoder: it has no embeddings\.word_embeddings\.weight"):
         check_model_directory(encoder, allow_encoder=True)
