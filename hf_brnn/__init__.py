@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .inference.load import load
     from .model.auto import (
         PRETRAINED,
+        TWEET_ENCODER,
         TWEET_SENTIMENT,
         BrnnConfig,
         BrnnForSequenceClassification,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRETRAINED",
     "PRETRAINED_FOLDER",
+    "TWEET_ENCODER",
     "TWEET_SENTIMENT",
     "BrnnClassifier",
     "BrnnConfig",

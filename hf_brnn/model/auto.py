@@ -12,6 +12,7 @@ from .modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassifica
 
 __all__ = [
     "PRETRAINED",
+    "TWEET_ENCODER",
     "TWEET_SENTIMENT",
     "BrnnConfig",
     "BrnnForSequenceClassification",
@@ -21,6 +22,7 @@ __all__ = [
 
 PRETRAINED = str(PRETRAINED_FOLDER)
 TWEET_SENTIMENT = str(SHIPPED_MODELS["brnn-tweet-sentiment"])
+TWEET_ENCODER = str(SHIPPED_MODELS["brnn-tweet-encoder"])
 
 AutoConfig.register("brnn", BrnnConfig)
 AutoModel.register(BrnnConfig, BrnnModel)
