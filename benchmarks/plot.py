@@ -23,9 +23,9 @@ def plot_accuracy_against_speed(prefix: str) -> None:
     rows = figures["rows"]
     plt.rcParams |= {"font.family": "DejaVu Sans", "svg.fonttype": "path", "svg.hashsalt": "hf-brnn"}
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5.2), sharey=True, facecolor="white")
-    draw(left, rows, "MB", [1, 10, 100, 1000])
+    draw(left, rows, "MB", [1, 10, 100, 1000], room=6)
     left.set_xlabel("Size in MB (smaller is better)", fontsize=14, color=MUTED, labelpad=8)
-    draw(right, rows, "texts/s", [10_000, 20_000, 40_000, 80_000])
+    draw(right, rows, "texts/s", [20_000, 40_000, 80_000], room=1.3)
     right.set_xlabel("Texts per second on one CPU core", fontsize=14, color=MUTED, labelpad=8)
     left.set_ylabel("Accuracy", fontsize=14, color=MUTED, labelpad=8)
     left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
@@ -41,14 +41,15 @@ def plot_accuracy_against_speed(prefix: str) -> None:
     plt.close(figure)
 
 
-def draw(axes: plt.Axes, rows: list[dict], column: str, ticks: list[float]) -> None:
+def draw(axes: plt.Axes, rows: list[dict], column: str, ticks: list[float], room: float) -> None:
+    """Draws accuracy against a column on a log scale. `room` is the factor by which the axis goes beyond the points."""
     ours = sorted((row for row in rows if row["what"].startswith("hf-brnn")), key=lambda row: row[column])
     for row in rows:
         is_ours = row in ours
         point, color = (row[column], row["accuracy"]), OURS if is_ours else OTHERS
         axes.scatter(*point, s=170 if is_ours else 110, color=color, edgecolors="white", linewidths=1.5, zorder=3)
         # fastText and the regression are close to each other in speed.
-        offset, alignment = ABOVE if row["what"] == "TF-IDF words" and column == "texts/s" else BELOW, "center"
+        offset, alignment = BELOW, "left" if row["what"] == "TF-IDF words" and column == "texts/s" else "center"
         if is_ours:
             offset, alignment = ABOVE, "right" if row is ours[0] else "left"
         axes.annotate(
@@ -58,10 +59,9 @@ def draw(axes: plt.Axes, rows: list[dict], column: str, ticks: list[float]) -> N
         )  # fmt: skip
     values, accuracies = [row[column] for row in rows], [row["accuracy"] for row in rows]
     axes.set_xscale("log")
-    spread = (max(values) / min(values)) ** 0.2
-    axes.set_xlim(min(values) / spread**2, max(values) * spread**1.5)
     axes.set_ylim(min(accuracies) - 0.03, max(accuracies) + 0.025)
     axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    axes.set_xlim(min(*values, *ticks) / room, max(*values, *ticks) * room)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(colors=MUTED, labelsize=13, length=0)
     axes.grid(color=GRID, linewidth=1)
