@@ -63,6 +63,7 @@ COMMON = (
 EXAMPLES = """\
 examples:
   hf-brnn train reviews.csv                            finds the columns; saves runs/reviews
+  hf-brnn train reviews.csv --config finetune          starts from an encoder of English texts
   hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
   hf-brnn train tickets.csv --label_separator ';'      several labels per text
   hf-brnn train reviews.csv --problem_type regression --label_column stars

@@ -40,7 +40,7 @@ from ..model.text_encoder import TextEncoder
 from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
-from .options import parse_class_weight
+from .options import FINETUNE_RECIPE, parse_class_weight
 
 EVAL_SPLITS = ("validation", "test")
 STREAM_THRESHOLDS = "stream.json"
@@ -378,7 +378,9 @@ def scale_class_weights(
 
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Optional[BaseModel]) -> None:
     lines = [summary, f"vocabulary {len(tokenizer):,} words"]
-    if base is not None:
+    if base is None:
+        lines.append(f"start    random weights; --config {FINETUNE_RECIPE} starts from an encoder of English texts")
+    else:
         new = len(tokenizer.get_vocab().keys() - base.vocabulary.keys())
         lines[-1] += f", {new:,} of them new"
         labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))

@@ -235,6 +235,14 @@ def test_the_recipe_of_a_start_from_a_model_is_finetune():
     assert values["output_dir"] == "runs/new"
 
 
+def test_a_run_from_random_weights_names_the_recipe_that_starts_from_an_encoder(write_rows, tmp_path):
+    argv = ["--data_files", write_rows("new.csv", TEXTS, ["happy", "sad"]), "--validation_size", 4, "--test_size", 0]
+    arguments = parse_arguments(list(map(str, argv)), hf_brnn.training.options.recipe_path("quickstart"))
+    summary = prepare_data(arguments.data, arguments.training, tmp_path / "data").summary
+    (recipe,) = re.findall(r"start    random weights; --config (\w+) starts", summary)
+    assert parse_values(["new.csv", "--config", recipe])["model_name_or_path"] in hf_brnn.about.SHIPPED_MODELS
+
+
 def changed_parts(trainer):
     """Trains; returns which parts have changed."""
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
