@@ -219,7 +219,7 @@ def test_a_process_ends_when_another_is_killed(tmp_path):
 def test_a_process_that_is_killed_ends_the_launches_of_both_machines(tmp_path):
     launches = launch_two_machines(tmp_path, *SHORT, "--num_train_epochs", 1000, "--output_dir", tmp_path / "run")
     while not list(tmp_path.glob("run.checkpoints/checkpoint-*/trainer_state.json")):
-        assert all(machine.process.is_running() for machine in launches), launches[0].stderr
+        assert all(machine.process.poll() is None for machine in launches), launches[0].stderr
         time.sleep(0.1)
     workers = [worker for machine in launches for worker in machine.workers()]
     launches[1].workers()[0].kill()
