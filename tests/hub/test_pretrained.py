@@ -11,7 +11,8 @@ from hf_brnn import PRETRAINED, TWEET_ENCODER, TWEET_SENTIMENT
 from hf_brnn.about import SHIPPED_MODELS
 from hf_brnn.evaluation.checklist import NEUTRAL, checklist_table, sentiment_labels
 from hf_brnn.hub.card import build_card
-from hf_brnn.hub.layout import CODE_FILES, check_model_directory
+from hf_brnn.hub.layout import CODE_FILES, check_model_directory, check_no_other_files
+from hf_brnn.hub.push import files_to_push
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.inference.onnx_classifier import OnnxClassifier
 
@@ -55,10 +56,9 @@ def test_the_folder_of_shipped_models_holds_these_alone():
 
 
 def test_the_shipped_models_are_whole_and_small():
-    sizes = [
-        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-        for folder in SHIPPED_MODELS.values()
-    ]
+    files = {folder: files_to_push(folder) for folder in CLASSIFIERS.values()}
+    files[Path(TWEET_ENCODER)] = [path.name for path in Path(TWEET_ENCODER).iterdir() if path.is_file()]
+    sizes = [sum((folder / file).stat().st_size for file in files[folder]) for folder in SHIPPED_MODELS.values()]
     assert max(sizes) <= 8 * 2**20
     assert sum(sizes) <= 24 * 2**20
 
@@ -119,6 +119,7 @@ def test_an_emoticon_speaks_for_its_label(folder):
 
 def test_the_encoder_is_whole_and_encodes_without_network_and_without_trusted_code(tmp_path):
     check_model_directory(Path(TWEET_ENCODER), allow_encoder=True)
+    check_no_other_files(Path(TWEET_ENCODER))
     process = run_python("-c", ENCODE, cwd=tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
     near, far = eval(process.stdout.strip().splitlines()[-1])
     assert near > far + 0.2
