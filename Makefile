@@ -17,8 +17,8 @@ setup: .venv/test
 	touch $@
 
 train: .venv/train
-	$(BIN)/hf-brnn train
-	$(BIN)/hf-brnn predict runs/quickstart "I do not recommend this product" "so happy with it, works great"
+	$(BIN)/hf-brnn train --output_dir runs/sample
+	$(BIN)/hf-brnn predict runs/sample "I do not recommend this product" "so happy with it, works great"
 
 test: lint browser $(PACKAGES)
 	$(BIN)/pytest

@@ -4,12 +4,13 @@ python benchmarks/tasks.py --tasks data/tweeteval/emotion data/tweeteval/irony d
 
 A task is a folder with train.csv and either val.csv or validation.csv, with columns text and label. Rows without a text
 are left out. All contestants learn from the same rows and are measured by the task's own metric. Other options are
-those of hf-brnn train.
+those of hf-brnn train: with --max_rows, each seed draws other rows.
 """
 
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = CommandParser(description=__doc__)
     parser.add_argument("--tasks", nargs="+", type=Path, required=True, help="Folders with train.csv and val.csv.")
     parser.add_argument("--configs", nargs="*", default=["finetune"], help="Recipes to train (default: finetune).")
-    parser.add_argument("--seeds", type=int, default=1, help="Train a recipe with this many seeds (default: 1).")
+    parser.add_argument("--seeds", type=int, default=1, help="Train with this many seeds (default: 1).")
     parser.add_argument(
         "--baselines", nargs="*", choices=list(TASK_BASELINES), default=list(TASK_BASELINES), help="Default: all."
     )
@@ -58,30 +59,32 @@ def measure_task(
     name: str, arguments: list[str], configs: list[str], options: list[str], seeds: int, baselines: list[str]
 ) -> dict[str, object]:
     """Returns a row of the table: the metric of each contestant, with the seconds of each training of a recipe."""
-    data_args = build_arguments(parse_values(arguments)).data
-    source = load_splits(data_args)
-    splits = split_rows(source["train"], data_args, source)
-    train, validation = splits["train"], splits["validation"]
-    metric_name, metric = metric_of(name, validation.label_names)
-    labels = np.asarray(validation.labels)
+    figures, seconds = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    for seed in range(seeds):
+        seeded = [*arguments, *options, "--split_seed", str(seed)]
+        data_args = build_arguments(parse_values(seeded)).data
+        source = load_splits(data_args)
+        splits = split_rows(source["train"], data_args, source)
+        train, validation = splits["train"], splits["validation"]
+        metric_name, metric = metric_of(name, validation.label_names)
+        labels = np.asarray(validation.labels)
+        with tempfile.TemporaryDirectory() as folder:
+            for config in configs:
+                start = time.perf_counter()
+                model = train_recipe(["--config", config, *seeded], Path(folder) / config, seed)
+                figures[config].append(metric(labels, predicted_ids(TorchClassifier(model), validation)))
+                seconds[config].append(time.perf_counter() - start)
+            for what in baselines:
+                baseline = TASK_BASELINES[what]
+                path = Path(folder) / baseline.file
+                baseline.train(train.texts, train.labels, path)
+                figures[what].append(metric(labels, baseline.load(path)(validation.texts).argmax(axis=1)))
     row: dict[str, object] = {"task": name, "rows": len(train), "metric": metric_name}
-    with tempfile.TemporaryDirectory() as folder:
-        for config in configs:
-            figures, start = [], time.perf_counter()
-            for seed in range(seeds):
-                model = train_recipe(
-                    ["--config", config, *arguments, *options], Path(folder) / f"{config}-{seed}", seed
-                )
-                figures.append(metric(labels, predicted_ids(TorchClassifier(model), validation)))
-            row[config] = statistics.mean(figures)
-            if seeds > 1:
-                row[f"{config}, deviation"] = statistics.stdev(figures)
-            row[f"{config}, seconds"] = (time.perf_counter() - start) / seeds
-        for what in baselines:
-            baseline = TASK_BASELINES[what]
-            path = Path(folder) / baseline.file
-            baseline.train(train.texts, train.labels, path)
-            row[what] = metric(labels, baseline.load(path)(validation.texts).argmax(axis=1))
+    for what in (*configs, *baselines):
+        row[what] = statistics.mean(figures[what])
+        if what in configs:
+            row |= {f"{what}, deviation": statistics.stdev(figures[what])} if seeds > 1 else {}
+            row[f"{what}, seconds"] = statistics.mean(seconds[what])
     return row
 
 

@@ -27,7 +27,7 @@ from .inference.classifier import TorchClassifier
 from .model.modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification
 from .training.arguments import build_arguments
 from .training.device import prepare_cpu
-from .training.options import DEFAULT_RECIPE, FINETUNE_RECIPE, read_recipe, recipe_path
+from .training.options import DEFAULT_RECIPE, override, read_recipe, recipe_path
 from .training.run import train_model
 
 if TYPE_CHECKING:
@@ -194,27 +194,27 @@ class BrnnEstimator(BaseEstimator):
         given = {name: value for name, value in given.items() if value is not None}
         given |= WITHOUT_VALIDATION if self.validation_size == 0 else {}
         given |= self.options or {}
-        starts_from_model = self.recipe == DEFAULT_RECIPE and "model_name_or_path" in given
-        recipe = read_recipe(recipe_path(FINETUNE_RECIPE if starts_from_model else self.recipe))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
-        return {**recipe, "test_size": 0, "seed": int(seed), **given}
+        return override(read_recipe(recipe_path(self.recipe)), {"test_size": 0, "seed": int(seed)} | given)
 
 
 class BrnnClassifier(ClassifierMixin, BrnnEstimator):
     """A bidirectional recurrent text classifier with scikit-learn's interface.
 
     `fit` runs what `hf-brnn train --test_size 0` runs, and gives the same weights. A part of the rows, by default a
-    tenth, is the validation split: it chooses the best epoch and calibrates the probabilities.
+    tenth, is the validation split: it calibrates the probabilities, and in some recipes chooses the best epoch.
 
     Args:
-        recipe: The recipe, by name or as the path of a YAML file. The other arguments override its values.
+        recipe: The recipe, by name or as the path of a YAML file. The other arguments override its values. By default,
+            the training starts from an encoder of English texts; sizes and the cell type can be given with recipes that
+            start from random weights, such as `"quickstart"`.
         embedding_size: Width of a word's embedding.
         hidden_size: Units of a layer in each direction.
         cell_type: `"lstm"`, `"gru"` or `"rnn"`.
         vocab_size: Number of words that the tokenizer knows, at most.
-        num_train_epochs: Number of epochs.
+        num_train_epochs: Number of epochs; by default that of the recipe, or more for a few rows.
         learning_rate: Highest learning rate of AdamW.
         validation_size: Rows of the validation split: a share below 1, or a number. With 0, the last epoch is kept and
             probabilities are not calibrated.

@@ -20,6 +20,15 @@ from transformers import pipeline
 import hf_brnn
 from hf_brnn.data.arguments import SAMPLE_FILE, SAMPLE_FILES
 
+QUICK = {
+    "recipe": "quickstart",
+    "num_train_epochs": 1,
+    "hidden_size": 4,
+    "embedding_size": 8,
+    "vocab_size": 300,
+    "validation_size": 0,
+}
+
 
 @pytest.fixture(scope="module")
 def rows():
@@ -31,7 +40,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def classifier(rows):
-    return hf_brnn.BrnnClassifier(num_train_epochs=2, hidden_size=16).fit(*rows)
+    return hf_brnn.BrnnClassifier(num_train_epochs=2).fit(*rows)
 
 
 def test_it_gives_the_labels_it_was_given(classifier, rows):
@@ -45,7 +54,7 @@ def test_it_gives_the_labels_it_was_given(classifier, rows):
 def test_the_labels_may_be_numbers(rows):
     texts, labels = rows
     numbers = [3 if label == "good" else 10 for label in labels]
-    fitted = hf_brnn.BrnnClassifier(num_train_epochs=1, hidden_size=8).fit(texts, numbers)
+    fitted = hf_brnn.BrnnClassifier(**QUICK).fit(texts, numbers)
     assert fitted.classes_.tolist() == [3, 10]
     assert set(fitted.predict(texts[:50]).tolist()) <= {3, 10}
 
@@ -56,12 +65,9 @@ def test_texts_without_spaces_between_words_are_learned(start, good, bad):
     characters = [chr(ord(start) + index) for index in range(20)]
     words = random.choice([good, bad], 600)
     texts = ["".join([*random.choice(characters, 5), word, *random.choice(characters, 5)]) for word in words]
-    classifier = hf_brnn.BrnnClassifier(num_train_epochs=8, hidden_size=16, validation_size=0)
+    classifier = hf_brnn.BrnnClassifier(validation_size=0)
     classifier.fit(texts[:500], words[:500])
     assert (classifier.predict(texts[500:]) == words[500:]).mean() > 0.9
-
-
-QUICK = {"num_train_epochs": 1, "hidden_size": 4, "embedding_size": 8, "vocab_size": 300, "validation_size": 0}
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +269,7 @@ def test_a_regressor_works_in_the_tools_of_scikit_learn(reviews):
     assert np.isfinite(scores).all()
     fitted = hf_brnn.BrnnRegressor(**QUICK).fit(texts, stars)
     assert fitted.predict(texts[:9]).shape == (9,)
-    same = hf_brnn.BrnnRegressor(**QUICK, init_from=fitted).fit(texts, stars)
+    same = hf_brnn.BrnnRegressor(num_train_epochs=1, validation_size=0, init_from=fitted).fit(texts, stars)
     assert same.predict(texts[:9]).shape == (9,)
 
 
@@ -287,7 +293,7 @@ def test_what_it_saves_loads_everywhere(classifier, rows, tmp_path):
 def test_it_trains_the_weights_of_the_command(classifier, rows, tmp_path):
     with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *zip(*rows)])
-    arguments = ("--num_train_epochs", 2, "--hidden_size", 16, "--test_size", 0, "--output_dir", tmp_path / "command")
+    arguments = ("--num_train_epochs", 2, "--output_dir", tmp_path / "command")
     run_in_fork("scripts/train.py", tmp_path / "rows.csv", *arguments)
     classifier.save(tmp_path / "python")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("command", "python")]

@@ -69,7 +69,7 @@ def compare(args: argparse.Namespace, parser: CommandParser) -> None:
     if args.model_a is None or args.model_b is None:
         if args.data_files is not None:
             check_row_options(args, parser)
-        parser.error("name two models: model directories such as runs/quickstart, or model ids on the Hub.")
+        parser.error("name two models: model directories such as runs/reviews, or model ids on the Hub.")
     for model in (args.model_a, args.model_b):
         check_is_model(model, parser)
     if not has_rows(args):

@@ -34,7 +34,7 @@ EXAMPLES = """\
 examples:
   hf-brnn evaluate runs/reviews --data_files test.csv
   hf-brnn evaluate runs/reviews --data_files 'test/*.parquet' --label_column stars
-  hf-brnn evaluate runs/quickstart --checklist      negation, contrast, typos; needs no rows
+  hf-brnn evaluate runs/reviews --checklist      negation, contrast, typos; needs no rows
 """
 
 
@@ -79,7 +79,7 @@ def evaluate(args: argparse.Namespace, parser: CommandParser) -> None:
     if args.model is None:
         if args.data_files is not None:
             check_row_options(args, parser)
-        parser.error("name the model: a model directory such as runs/quickstart, or a model id on the Hub.")
+        parser.error("name the model: a model directory such as runs/reviews, or a model id on the Hub.")
     check_is_model(args.model, parser)
     if not has_rows(args) and not args.checklist:
         parser.error("name the rows: --data_files FILE or --dataset_name NAME; or ask for --checklist.")

@@ -124,7 +124,7 @@ def predict(args: argparse.Namespace, parser: CommandParser) -> None:
 def check_arguments(args: argparse.Namespace, parser: CommandParser) -> None:
     """Ends the command if its arguments contradict each other."""
     if args.model is None:
-        parser.error("name the model: a model directory such as runs/quickstart, or a model id on the Hub.")
+        parser.error("name the model: a model directory such as runs/reviews, or a model id on the Hub.")
     if Path(args.model).is_file():
         parser.error(
             f"{args.model!r} is a file, but a model was expected. To classify the rows of the file: hf-brnn predict "

@@ -46,7 +46,7 @@ def push(args: argparse.Namespace, parser: CommandParser) -> None:
         ValueError: The push failed; the message says why.
     """
     if args.model is None:
-        parser.error("name the model directory, such as runs/quickstart.")
+        parser.error("name the model directory, such as runs/reviews.")
     if args.repo_id is None:
         parser.error(f"name the repository: hf-brnn push {args.model} --repo_id USER/NAME")
     if not REPO_ID.fullmatch(args.repo_id):

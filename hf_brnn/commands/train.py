@@ -15,12 +15,12 @@ from ..training.base_model import with_model_values
 from ..training.checkpoints import CHECKPOINTS_SUFFIX, check_no_checkpoints
 from ..training.options import (
     DEFAULT_RECIPE,
-    FINETUNE_RECIPE,
     LAST_CHECKPOINT,
     OLD_NAMES,
     Option,
     all_options,
     check_values,
+    override,
     own_options,
     read_recipe,
     recipe_path,
@@ -62,13 +62,14 @@ COMMON = (
 )
 EXAMPLES = """\
 examples:
-  hf-brnn train reviews.csv                            finds the columns; saves runs/reviews
-  hf-brnn train reviews.csv --config finetune          starts from an encoder of English texts
+  hf-brnn train reviews.csv                            finds the columns, starts from the encoder of the package,
+                                                       saves runs/reviews
   hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
   hf-brnn train tickets.csv --label_separator ';'      several labels per text
   hf-brnn train reviews.csv --problem_type regression --label_column stars
-  hf-brnn train --config sentiment140                  a recipe by name, or the path of a YAML file
-  hf-brnn train new.csv --model_name_or_path runs/reviews    starts from a model, with the recipe finetune
+  hf-brnn train reviews.csv --config quickstart        starts from random weights: other languages, other sizes
+  hf-brnn train --config my_recipe.yaml                a recipe by name, or the path of a YAML file
+  hf-brnn train new.csv --model_name_or_path runs/reviews    starts from a model of yours
   hf-brnn train reviews.csv --resume_from_checkpoint   resumes an interrupted run
   accelerate launch -m hf_brnn.commands.train reviews.csv    on several GPUs
 """
@@ -87,13 +88,8 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     known, _ = _config_parser().parse_known_args(arguments)
-    if known.config is None:
-        names = {argument.partition("=")[0].replace("-", "_") for argument in arguments}
-        known.config = FINETUNE_RECIPE if "__model_name_or_path" in names else DEFAULT_RECIPE
     shows_help = known.help or known.help_all
-    recipe: dict[str, Any] = {}
-    if not shows_help or Path(known.config).is_file() or known.config:
-        recipe = read_recipe(recipe_path(known.config))
+    recipe = read_recipe(recipe_path(known.config))
     parser = _build_parser(recipe, known.config, known.help_all)
     if shows_help:
         parser.print_help()
@@ -117,7 +113,7 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
         is_true, is_false = (str(resume).lower() == text for text in ("true", "false"))
         given["resume_from_checkpoint"] = LAST_CHECKPOINT if is_true else None if is_false else resume
     name = Path(files[0]).stem if files else Path(known.config).stem
-    values = {"output_dir": f"runs/{name}", **recipe, **given}
+    values = {"output_dir": f"runs/{name}"} | override(recipe, given)
     if not str(values["output_dir"]).strip():
         raise ValueError("output_dir is empty, but must be a directory. Name one.")
     check_values(values)
@@ -131,8 +127,7 @@ def build_parser() -> CommandParser:
 
 def _config_parser() -> CommandParser:
     parser = CommandParser(prog="hf-brnn train", add_help=False)
-    defaults = f"{DEFAULT_RECIPE}, or {FINETUNE_RECIPE} with --model_name_or_path"
-    parser.add_argument("--config", help=f"Recipe: a name, or a YAML file. [{defaults}]")
+    parser.add_argument("--config", default=DEFAULT_RECIPE, help=f"Recipe: a name, or a YAML file. [{DEFAULT_RECIPE}]")
     parser.add_argument("-h", "--help", action="store_true", help="Show the common options.")
     parser.add_argument(
         "--help_all", action="store_true", help="Show all options, including those of TrainingArguments."

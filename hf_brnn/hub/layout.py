@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Optional
 
+from ..about import SHIPPED_MODELS
 from ..data.problem_type import DEFAULT_LABELS, TOKENS, read_problem_type
 from .weights import INDEX, SHARD, WEIGHTS, weight_files, weight_shapes, weights_hash
 
@@ -105,9 +106,9 @@ def check_model_directory(directory: Path, allow_encoder: bool = False) -> None:
         )
     has_classifier = not is_encoder(config)
     if not (has_classifier or allow_encoder):
+        name = directory.name if directory in SHIPPED_MODELS.values() else directory
         raise ValueError(
-            f"{directory} holds an encoder without a classifier. Train one: hf-brnn train FILE --model_name_or_path "
-            f"{directory}"
+            f"{name} holds an encoder without a classifier. Train one: hf-brnn train FILE --model_name_or_path {name}"
         )
     words = number_of_words(directory / "tokenizer.json")
     shapes = weight_shapes(directory)

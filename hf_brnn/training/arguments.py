@@ -36,6 +36,13 @@ class BrnnTrainingArguments(TrainingArguments):
     per_device_train_batch_size: int = field(default=64, metadata={"help": "Texts per step on each device."})
     per_device_eval_batch_size: int = field(default=256, metadata={"help": "Texts per evaluation step."})
     num_train_epochs: float = field(default=3.0, metadata={"help": "Number of epochs."})
+    min_steps: int = field(
+        default=0,
+        metadata={
+            "help": "Train more epochs if num_train_epochs make fewer steps than this. The min_steps of a recipe are "
+            "not used if --num_train_epochs is given."
+        },
+    )
     learning_rate: float = field(default=1e-3, metadata={"help": "Highest learning rate of AdamW."})
     eval_strategy: str = field(
         default="epoch", metadata={"help": "When to evaluate: no, steps or epoch.", "choices": ("no", "steps", "epoch")}

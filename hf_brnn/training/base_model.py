@@ -107,8 +107,9 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in SIZES:
         if name in values and values[name] != own[name]:
             raise ValueError(
-                f"{name} is {values[name]}, but {base.name} has {own[name]}, and sizes come from the model: leave out "
-                f"--{name}, or train without --model_name_or_path."
+                f"{name} is {values[name]}, but {base.name} has {own[name]}, and sizes come from the model that the "
+                f"training starts from: leave out --{name}, also in a recipe of your own, or start from random weights "
+                "with --config quickstart."
             )
     words, vocab_size = number_of_words(base.path / "tokenizer.json"), values.get("vocab_size")
     if vocab_size not in (None, words) and not values.get("extend_vocabulary"):

@@ -86,6 +86,8 @@ class ProgressTable(TrainerCallback):
         if state.is_world_process_zero:
             self.has_header = False
             self.last_line = time.monotonic()
+            if args.max_steps < 0 and state.num_train_epochs > math.ceil(args.num_train_epochs):
+                print(f"{state.num_train_epochs} epochs, because min_steps is {args.min_steps}")
             is_hidden = True if args.disable_tqdm else None  # None hides it where the output is not a terminal
             self.bar = tqdm(
                 total=state.max_steps,

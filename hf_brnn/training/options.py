@@ -22,8 +22,7 @@ from ..evaluation.thresholds import parse_target
 from ..model.arguments import ModelArguments
 
 PACKAGE = Path(__file__).parent.parent
-DEFAULT_RECIPE = "quickstart"
-FINETUNE_RECIPE = "finetune"  # the default of a training that starts from a model
+DEFAULT_RECIPE = "finetune"
 LAST_CHECKPOINT = "last"
 # Spellings of earlier versions.
 OLD_NAMES = {
@@ -191,6 +190,13 @@ def read_recipe(path: Path) -> dict[str, Any]:
     return found
 
 
+def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a recipe, overridden by those that are given. A given number of epochs overrides
+    `min_steps`, too."""
+    dropped = {"min_steps"} & recipe.keys() if "num_train_epochs" in given else set()
+    return {name: value for name, value in recipe.items() if name not in dropped} | dict(given)
+
+
 def _from_yaml(option: Option, value: Any) -> Any:
     if isinstance(value, list):
         if bools := [item for item in value if isinstance(item, bool)]:
@@ -269,6 +275,7 @@ RANGES = {
     "max_rows": AT_LEAST_1,
     "max_steps": Range("at least 1, or -1 for no limit", lambda value: value == -1 or value >= 1),
     "min_frequency": AT_LEAST_1,
+    "min_steps": NOT_NEGATIVE,
     "neftune_noise_alpha": NOT_NEGATIVE,
     "num_hidden_layers": AT_LEAST_1,
     "num_train_epochs": Range("above 0 and at most 1000000", lambda value: 0 < value <= 1_000_000),

@@ -40,7 +40,7 @@ from ..model.text_encoder import TextEncoder
 from ..model.tokenization_brnn import extend_tokenizer, save_tokenizer, train_tokenizer
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
-from .options import FINETUNE_RECIPE, parse_class_weight
+from .options import parse_class_weight
 
 EVAL_SPLITS = ("validation", "test")
 STREAM_THRESHOLDS = "stream.json"
@@ -205,6 +205,7 @@ def _write_data(
     class_weights = scale_class_weights(training_args.class_weight, rows.label_names, counts, sums, is_weighted)
     labels, weights = training_labels(rows, scale), training_weights(rows, class_weights)
     train = _tokenize(rows, tokenizer, training_args, labels, weights)
+    warn_of_new_words(train, base)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
         _write_split(split, name, tokenizer, training_args, folder)
@@ -245,8 +246,9 @@ def _write_stream(
     for name, split in scan.eval_splits.items():
         if split:
             _write_split(split, name, tokenizer, training_args, folder)
-    lengths = _tokenize(scan.rows, tokenizer, training_args).lengths
-    summary = describe(scan.rows, scan.sizes, scan.labels, lengths, data_args, scale)
+    examples = _tokenize(scan.rows, tokenizer, training_args)
+    warn_of_new_words(examples, base)
+    summary = describe(scan.rows, scan.sizes, scan.labels, examples.lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
 
 
@@ -303,6 +305,20 @@ def warn_of_unknown_words(tokenized: TokenizedDataset, tokenizer: PreTrainedToke
             "or add --extend_vocabulary to training that starts from a model.",
             100 * share,
             split,
+        )
+
+
+def warn_of_new_words(train: TokenizedDataset, base: Optional[BaseModel]) -> None:
+    """Logs a warning if most words of the training rows are unknown to the model that the training starts from."""
+    if base is None or not len(train.token_ids):
+        return
+    share = (train.token_ids >= len(base.vocabulary)).mean()
+    if share > MOST:
+        logger.warning(
+            "%.0f %% of the words of the training rows are new to %s, which the training starts from. If they are in "
+            "another language, compare with --config quickstart, which starts from random weights.",
+            100 * share,
+            base.public_name,
         )
 
 
@@ -379,7 +395,7 @@ def scale_class_weights(
 def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Optional[BaseModel]) -> None:
     lines = [summary, f"vocabulary {len(tokenizer):,} words"]
     if base is None:
-        lines.append(f"start    random weights; --config {FINETUNE_RECIPE} starts from an encoder of English texts")
+        lines.append("start    random weights")
     else:
         new = len(tokenizer.get_vocab().keys() - base.vocabulary.keys())
         lines[-1] += f", {new:,} of them new"

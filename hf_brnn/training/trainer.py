@@ -1,5 +1,6 @@
 """The trainer of the classifiers."""
 
+import copy
 import math
 import shutil
 import warnings
@@ -191,6 +192,17 @@ class BrnnTrainer(Trainer):
             for callback in self.callback_handler.callbacks:
                 if isinstance(callback, ProgressTable):
                     callback.close()
+
+    def set_initial_training_values(self, args: Any, dataloader: DataLoader) -> Any:
+        """Counts epochs and steps as Trainer does. There are more epochs where `num_train_epochs` would make fewer than
+        `min_steps` steps."""
+        values = super().set_initial_training_values(args, dataloader)
+        steps_per_epoch = values[1]
+        if args.max_steps < 0 and args.num_train_epochs * steps_per_epoch < args.min_steps:
+            args = copy.copy(args)
+            args.num_train_epochs = math.ceil(args.min_steps / steps_per_epoch)
+            values = super().set_initial_training_values(args, dataloader)
+        return values
 
     def _init_training_state(
         self, max_steps: int, steps_per_epoch: int, epochs: int, checkpoint: Optional[str], trial: Any

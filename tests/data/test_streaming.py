@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from forks import run_together
 from hub_server import Repository
-from processes import REPOSITORY, run_python, train
+from processes import QUICKSTART, REPOSITORY, run_python, train
 
 from hf_brnn.data.arguments import DataArguments
 from hf_brnn.data.dataset import NO_LABEL
@@ -311,6 +311,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 STREAMED = (
+    *QUICKSTART,
     *("--streaming", "--shuffle_buffer_size", 300, "--num_train_epochs", 4),
     *("--data_files", "hf_brnn/data/sample/tweets*.csv"),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 from forks import HANGS, REPOSITORY, Fork, run_in_fork
 
+QUICKSTART = ("--config", "quickstart")
 # Arguments of a training of a second or two.
 SHORT = ("--num_train_epochs", 3, "--max_rows", 400, "--validation_size", 40, "--test_size", 40)
 # Variables that are read when something is imported.
@@ -42,13 +43,15 @@ def run_new_python(*arguments, cwd=REPOSITORY, check=True, **environment):
 
 
 def train(output_dir, *arguments, check=True, **environment):
-    """Trains in a process of its own."""
-    return run_python("scripts/train.py", "--output_dir", output_dir, *arguments, check=check, **environment)
+    """Trains in a process of its own, with the recipe quickstart if the arguments name no other."""
+    return run_python(
+        "scripts/train.py", *QUICKSTART, "--output_dir", output_dir, *arguments, check=check, **environment
+    )
 
 
 def start_training(output_dir, *arguments):
     """Starts a training and returns its process."""
-    return Fork("scripts/train.py", "--output_dir", output_dir, *arguments)
+    return Fork("scripts/train.py", *QUICKSTART, "--output_dir", output_dir, *arguments)
 
 
 def checkpoints_of(folder):

@@ -53,6 +53,7 @@ RESUME = "--resume_from_checkpoint"
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 # Checkpoints within the epochs, and all that draws random numbers.
 ARGUMENTS = (
+    "--config=quickstart",
     *("--max_rows=700", "--validation_size=200", "--test_size=40", "--num_train_epochs=5"),
     *("--eval_strategy=steps", "--eval_steps=7", "--save_strategy=steps", "--save_steps=7", "--precision=fp32"),
     *("--recurrent_dropout=0.2", "--input_dropout=0.1", "--adversarial_epsilon=0.1", "--early_stopping_patience=100"),
@@ -509,8 +510,8 @@ def test_a_full_disk_leaves_what_was_saved_before(saved_folder, tmp_path):
     script = f"""
         mount -t tmpfs -o size=12m tmpfs {disk}
         cp -r {saved_folder} {disk}/run
-        {sys.executable} scripts/train.py --output_dir {disk}/run --save_total_limit 10 --num_train_epochs 30 \
-            --early_stopping_patience 30 2> {tmp_path}/errors
+        {sys.executable} scripts/train.py --config quickstart --output_dir {disk}/run --save_total_limit 10 \
+            --num_train_epochs 30 --early_stopping_patience 30 2> {tmp_path}/errors
         echo $?
         cp -r {disk} {tmp_path}/left
     """
@@ -605,6 +606,6 @@ def test_wrong_arguments_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     main = runpy.run_path(str(REPOSITORY / "scripts" / "train.py"))["main"]
     with pytest.raises(SystemExit) as error:
-        main(["--output_dir", "run", *arguments])
+        main(["--config", "quickstart", "--output_dir", "run", *arguments])
     assert message in str(error.value.code)
     assert not (tmp_path / "run").exists()

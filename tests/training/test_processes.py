@@ -15,7 +15,7 @@ import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from arguments import parse_arguments
 from forks import HANGS, run_together, started_together
-from processes import REPOSITORY, SHORT, wait_for_end, wait_until
+from processes import QUICKSTART, REPOSITORY, SHORT, wait_for_end, wait_until
 from safetensors.torch import load_file
 
 from hf_brnn.training.checkpoints import find_problem
@@ -176,7 +176,10 @@ def test_two_machines_without_a_shared_disk_write_a_folder_each(tmp_path):
     torch.testing.assert_close(*weights, atol=0, rtol=0)
 
 
-TINY = ("--max_rows", 100, "--validation_size", 10, "--test_size", 10, "--hidden_size", 4, "--num_train_epochs", 2)
+TINY = (
+    *("--config", "quickstart", "--max_rows", 100, "--validation_size", 10, "--test_size", 10),
+    *("--hidden_size", 4, "--num_train_epochs", 2),
+)
 
 
 def test_processes_with_a_shared_disk_write_one_folder(tmp_path):
@@ -272,7 +275,7 @@ def test_the_processes_wait_for_the_data_however_long_its_preparation_takes(tmp_
 @pytest.mark.slow
 def test_processes_that_are_told_to_stop_go_on_in_the_middle_of_an_epoch(tmp_path):
     sizes = ("--num_train_epochs", 6, "--per_device_train_batch_size", 7, "--early_stopping_patience", 6)
-    arguments = ("scripts/train.py", *SHORT, *sizes, "--output_dir")
+    arguments = ("scripts/train.py", *QUICKSTART, *SHORT, *sizes, "--output_dir")
     run_together(2, *arguments, tmp_path / "whole" / "run")
 
     stopped = launch(tmp_path / "stopped", "--num_processes", 2, *arguments, tmp_path / "run")

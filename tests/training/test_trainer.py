@@ -468,6 +468,36 @@ def test_early_stopping_ends_the_run(tmp_path):
     assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        (["--min_steps", 20], 5),  # 4 steps an epoch
+        (["--min_steps", 20, "--num_train_epochs", 6], 6),
+        (["--min_steps", 20, "--max_steps", 8], 2),
+        (["--min_steps", 18, "--per_device_train_batch_size", 32, "--gradient_accumulation_steps", 2], 5),
+        (["--min_steps", 3], 2),
+    ],
+)
+def test_few_rows_get_more_epochs(tmp_path, options, epochs):
+    sizes = ("--max_rows", 240, "--validation_size", 20, "--test_size", 20)
+    process = train(
+        tmp_path / "run", *sizes, "--num_train_epochs", 2, "--per_device_train_batch_size", 64, *options,
+        "--early_stopping_patience", 0,
+    )  # fmt: skip
+    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]) == epochs
+    assert (f"{epochs} epochs, because min_steps is" in process.stdout) == (epochs == 5)
+
+
+def test_a_given_number_of_epochs_overrides_min_steps_of_the_recipe(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("num_train_epochs: 2\nmin_steps: 100\n")
+    assert parse_arguments([], recipe).training.min_steps == 100
+    assert parse_arguments(["--num_train_epochs", 3], recipe).training.min_steps == 0
+    assert parse_arguments(["--num_train_epochs", 3, "--min_steps", 7], recipe).training.min_steps == 7
+    with pytest.raises(ValueError, match="min_steps is -1, but must be 0 or more"):
+        parse_arguments(["--min_steps", -1], recipe)
+
+
 def test_the_best_checkpoint_is_the_one_that_is_saved(tmp_path):
     train(tmp_path / "run", "--max_rows", 400, "--num_train_epochs", 6)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

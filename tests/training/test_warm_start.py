@@ -25,6 +25,7 @@ from hf_brnn.hub.push import push
 from hf_brnn.hub.save import save_model_directory
 from hf_brnn.inference.classifier import TorchClassifier
 from hf_brnn.model.tokenization_brnn import train_tokenizer
+from hf_brnn.training.arguments import build_arguments
 from hf_brnn.training.base_model import BaseModel
 from hf_brnn.training.build import build_trainer
 from hf_brnn.training.prepare import prepare_data
@@ -201,8 +202,11 @@ def test_a_size_that_is_not_the_models_is_refused(base, write_rows, option, valu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--freeze", "encoder"], "freeze is encoder, but this training starts from no model"),
-        (["--extend_vocabulary"], "extend_vocabulary is True.*give --model_name_or_path"),
+        (
+            ["--config", "quickstart", "--freeze", "encoder"],
+            "freeze is encoder, but this training starts from no model",
+        ),
+        (["--config", "quickstart", "--extend_vocabulary"], "extend_vocabulary is True.*give --model_name_or_path"),
         (["--model_name_or_path", "BASE", "--vocab_size", "99", "--extend_vocabulary", "False"], "vocab_size is 99"),
         (
             ["--model_name_or_path", "BASE", "--vocab_size", "3", "--extend_vocabulary", "False"],
@@ -221,6 +225,16 @@ def test_options_that_do_not_fit_are_refused(base, write_rows, arguments, messag
     assert re.search(message, str(error.value) + capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("is_streaming", [False, True])
+@pytest.mark.parametrize(("texts", "is_told"), [(TEXTS, False), (("un jour triste", "le chat content"), True)])
+def test_rows_of_mostly_new_words_are_told_of(base, write_rows, tmp_path, caplog, is_streaming, texts, is_told):
+    file = write_rows("new.csv", texts * 4, ["happy", "sad"] * 2 * len(texts))
+    argv = [file, "--model_name_or_path", base, "--output_dir", tmp_path / "run", "--validation_size", 0]
+    arguments = build_arguments(parse_values([*map(str, argv), *["--streaming"] * is_streaming]))
+    prepare_data(arguments.data, arguments.training, tmp_path / "data", base=BaseModel.find(str(base)))
+    assert ("% of the words of the training rows are new to moods" in caplog.text) == is_told
+
+
 def test_dropouts_are_the_models_unless_they_are_given(base, tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"model_name_or_path: {base}\nword_dropout: 0.25\n")
@@ -235,12 +249,16 @@ def test_the_recipe_of_a_start_from_a_model_is_finetune():
     assert values["output_dir"] == "runs/new"
 
 
-def test_a_run_from_random_weights_names_the_recipe_that_starts_from_an_encoder(write_rows, tmp_path):
-    argv = ["--data_files", write_rows("new.csv", TEXTS, ["happy", "sad"]), "--validation_size", 4, "--test_size", 0]
-    arguments = parse_arguments(list(map(str, argv)), hf_brnn.training.options.recipe_path("quickstart"))
-    summary = prepare_data(arguments.data, arguments.training, tmp_path / "data").summary
-    (recipe,) = re.findall(r"start    random weights; --config (\w+) starts", summary)
-    assert parse_values(["new.csv", "--config", recipe])["model_name_or_path"] in hf_brnn.about.SHIPPED_MODELS
+def test_a_training_starts_from_the_encoder_of_the_package_if_no_recipe_is_named(write_rows, tmp_path):
+    file = write_rows("new.csv", TEXTS, ["happy", "sad"])
+    for config, start in (
+        ([], "brnn-tweet-encoder; labels kept: none"),
+        (["--config", "quickstart"], "random weights"),
+    ):
+        arguments = build_arguments(parse_values([str(file), *config, "--validation_size", "4", "--test_size", "0"]))
+        base = BaseModel.find(arguments.model.model_name_or_path)
+        summary = prepare_data(arguments.data, arguments.training, tmp_path / "data", base=base).summary
+        assert f"start    {start}\n" in summary
 
 
 def changed_parts(trainer):
@@ -335,7 +353,7 @@ def test_streamed_rows_start_from_a_model_too(base, write_rows, tmp_path):
 
 def test_a_classifier_starts_from_a_model(base):
     texts, labels = [*TEXTS] * 4, ["happy", "sad"] * 12
-    options = {"model_name_or_path": str(base), "learning_rate": 0.0, "validation_size": 0}
+    options = {"model_name_or_path": str(base), "learning_rate": 0.0, "validation_size": 0, "save_fp16": False}
     classifier = hf_brnn.BrnnClassifier(options=options | {"eval_strategy": "no"}).fit(texts, labels)
     assert classifier.classes_.tolist() == ["sad", "happy"]
     np.testing.assert_allclose(classifier.predict_proba(TEXTS), hf_brnn.load(base)(list(TEXTS)), atol=1e-5)
