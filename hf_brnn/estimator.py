@@ -197,7 +197,9 @@ class BrnnEstimator(BaseEstimator):
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
-        return override(read_recipe(recipe_path(self.recipe)), {"test_size": 0, "seed": int(seed)} | given)
+        values = override(read_recipe(recipe_path(self.recipe)), {"test_size": 0, "seed": int(seed)} | given)
+        # Checkpoints are deleted with the folder of the run: they are needed only to choose one of them.
+        return values if values.get("load_best_model_at_end", True) else values | {"save_strategy": "no"}
 
 
 class BrnnClassifier(ClassifierMixin, BrnnEstimator):

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from ..data.arguments import DataArguments
 from ..data.rows import check_source
 from ..hub.layout import check_output_dir
-from ..training.base_model import with_model_values
+from ..training.base_model import SIZES, with_model_values
 from ..training.checkpoints import CHECKPOINTS_SUFFIX, check_no_checkpoints
 from ..training.options import (
     DEFAULT_RECIPE,
@@ -49,6 +49,7 @@ COMMON = (
     "cell_type",
     "pooling",
     "num_train_epochs",
+    "min_steps",
     "per_device_train_batch_size",
     "learning_rate",
     "head_learning_rate",
@@ -64,7 +65,7 @@ EXAMPLES = """\
 examples:
   hf-brnn train reviews.csv                            finds the columns, starts from the encoder of the package,
                                                        saves runs/reviews
-  hf-brnn train reviews.csv --label_column stars --num_train_epochs 5
+  hf-brnn train reviews.csv --label_column stars --class_weight balanced
   hf-brnn train tickets.csv --label_separator ';'      several labels per text
   hf-brnn train reviews.csv --problem_type regression --label_column stars
   hf-brnn train reviews.csv --config quickstart        starts from random weights: other languages, other sizes
@@ -151,6 +152,8 @@ def _build_parser(recipe: dict[str, Any], config: str, shows_all: bool) -> Comma
     )
     groups = [parser.add_argument_group(title) for title in ("common options", "other options")]
     own, every = own_options(), all_options()
+    if "model_name_or_path" in recipe:
+        recipe = dict.fromkeys((*SIZES, "vocab_size"), "from the model") | recipe
     recipe = {"output_dir": "runs/<file or recipe>", **recipe}
     for name in ("output_dir", *COMMON, *(name for name in (*own, *every) if name not in COMMON)):
         if f"--{name}" in parser._option_string_actions:

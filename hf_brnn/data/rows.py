@@ -524,7 +524,7 @@ def _read_hub_dataset(args: DataArguments) -> Iterator[Chunk]:
     except ConnectionError as error:
         raise ConnectionError(
             f"The data set {args.dataset_name} can't be reached on the Hub ({type(error).__name__}: {error}). Give "
-            "local files with --data_files FILE, or train on the embedded sample with --config quickstart."
+            "local files with --data_files FILE, or train on the embedded sample: hf-brnn train --config quickstart."
         ) from error
     features = dataset.features or {}
     start = 1

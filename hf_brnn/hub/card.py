@@ -146,7 +146,6 @@ def build_card(directory: Path, name: Optional[str] = None, examples: Sequence[s
         baselines=_marked_part(old.text.replace(OLD_BASELINES_MARK, BASELINES_MARK) if old else "", BASELINES_MARK),
         notes=_marked_part(old.text if old else "", NOTES_MARK),
         temperature=metrics.get("temperature"),
-        has_validation="validation" in splits,
         curves_text=_describe_curves(metrics),
         calibration_error=_format(splits[reported]["calibration_error"])
         if splits and splits[reported].get("calibration_error") is not None

@@ -108,8 +108,8 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
         if name in values and values[name] != own[name]:
             raise ValueError(
                 f"{name} is {values[name]}, but {base.name} has {own[name]}, and sizes come from the model that the "
-                f"training starts from: leave out --{name}, also in a recipe of your own, or start from random weights "
-                "with --config quickstart."
+                f"training starts from: leave out --{name}, and use a recipe without sizes, such as finetune. Or start "
+                "from random weights: use the recipe quickstart, and name no model."
             )
     words, vocab_size = number_of_words(base.path / "tokenizer.json"), values.get("vocab_size")
     if vocab_size not in (None, words) and not values.get("extend_vocabulary"):

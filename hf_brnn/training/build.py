@@ -13,7 +13,7 @@ from ..model.configuration_brnn import BrnnConfig
 from ..model.modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification
 from .arguments import BrnnTrainingArguments
 from .base_model import BaseModel
-from .callbacks import CurvesCallback, ProgressTable
+from .callbacks import CurvesCallback, FewerEvaluations, ProgressTable
 from .ngram_embedding import NgramEmbedding
 from .prepare import PreparedData
 from .trainer import BrnnTrainer
@@ -81,7 +81,10 @@ def build_trainer(
         )
     if evaluated == "test" and training_args.tune_thresholds:
         raise ValueError("tune_thresholds needs a validation split: set validation_size, or leave out tune_thresholds.")
-    callbacks: list[TrainerCallback] = [CurvesCallback(Path(training_args.output_dir), evaluated)]
+    callbacks: list[TrainerCallback] = [
+        FewerEvaluations(),
+        CurvesCallback(Path(training_args.output_dir), evaluated),
+    ]
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
     if shows_progress:

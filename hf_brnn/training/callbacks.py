@@ -51,6 +51,17 @@ class SamplerEpoch(TrainerCallback):
         self.sampler.set_epoch(int(state.epoch or 0))
 
 
+class FewerEvaluations(TrainerCallback):
+    """Evaluates, logs and saves about `num_train_epochs` times where `min_steps` asks for more epochs."""
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        interval = max(1, state.num_train_epochs // math.ceil(args.num_train_epochs))
+        if args.max_steps < 0 and round(state.epoch or 0) % interval and state.global_step < state.max_steps:
+            control.should_evaluate = control.should_log = control.should_save = False
+
+
 class CurvesCallback(TrainerCallback):
     """Draws the curves of a longer training into its folder of checkpoints, at most every `CURVES_SECONDS`."""
 

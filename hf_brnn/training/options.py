@@ -23,6 +23,14 @@ from ..model.arguments import ModelArguments
 
 PACKAGE = Path(__file__).parent.parent
 DEFAULT_RECIPE = "finetune"
+# Options that, where they are given, also set a value of the recipe back to its default. With the value
+# of the recipe, they would have no effect, or contradict it.
+OVERRIDDEN = {
+    "early_stopping_patience": "load_best_model_at_end",
+    "freeze": "ngram_embeddings",
+    "metric_for_best_model": "load_best_model_at_end",
+    "num_train_epochs": "min_steps",
+}
 LAST_CHECKPOINT = "last"
 # Spellings of earlier versions.
 OLD_NAMES = {
@@ -191,9 +199,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values of a recipe, overridden by those that are given. A given number of epochs overrides
-    `min_steps`, too."""
-    dropped = {"min_steps"} & recipe.keys() if "num_train_epochs" in given else set()
+    """Returns the values of a recipe, overridden by those that are given and by what they imply."""
+    dropped = {name for option, name in OVERRIDDEN.items() if given.get(option)}
     return {name: value for name, value in recipe.items() if name not in dropped} | dict(given)
 
 

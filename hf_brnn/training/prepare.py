@@ -205,10 +205,10 @@ def _write_data(
     class_weights = scale_class_weights(training_args.class_weight, rows.label_names, counts, sums, is_weighted)
     labels, weights = training_labels(rows, scale), training_weights(rows, class_weights)
     train = _tokenize(rows, tokenizer, training_args, labels, weights)
-    warn_of_new_words(train, base)
+    warn_of_new_words(train, tokenizer, base)
     train.cut(data_args.max_length).save(folder / "train.arrow")
     for name, split in splits.items():
-        _write_split(split, name, tokenizer, training_args, folder)
+        _write_split(split, name, tokenizer, data_args, training_args, folder)
     sizes = {name: len(split) for name, split in splits.items()} | {"train": len(train)}
     summary = describe(source["train"], sizes, classes, train.lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
@@ -245,9 +245,9 @@ def _write_stream(
     )
     for name, split in scan.eval_splits.items():
         if split:
-            _write_split(split, name, tokenizer, training_args, folder)
+            _write_split(split, name, tokenizer, data_args, training_args, folder)
     examples = _tokenize(scan.rows, tokenizer, training_args)
-    warn_of_new_words(examples, base)
+    warn_of_new_words(examples, tokenizer, base)
     summary = describe(scan.rows, scan.sizes, scan.labels, examples.lengths, data_args, scale)
     _write_summary(summary, tokenizer, folder, base)
 
@@ -287,36 +287,46 @@ def _write_split(
     rows: LabelledRows,
     name: str,
     tokenizer: PreTrainedTokenizerFast,
+    data_args: DataArguments,
     training_args: BrnnTrainingArguments,
     folder: Path,
 ) -> None:
     """Writes the tokenized rows of the validation or the test split."""
     tokenized = _tokenize(rows, tokenizer, training_args)
     tokenized.save(folder / f"{name}.arrow")
-    warn_of_unknown_words(tokenized, tokenizer, name)
+    warn_of_unknown_words(tokenized, tokenizer, name, data_args)
 
 
-def warn_of_unknown_words(tokenized: TokenizedDataset, tokenizer: PreTrainedTokenizerFast, split: str) -> None:
+def warn_of_unknown_words(
+    tokenized: TokenizedDataset, tokenizer: PreTrainedTokenizerFast, split: str, data_args: DataArguments
+) -> None:
     """Logs a warning if most tokens of a split are unknown words: nothing can be learned about them."""
     share = (tokenized.token_ids == tokenizer.unk_token_id).mean() if len(tokenized.token_ids) else 0
     if share > MOST:
+        advice = ["Add rows"]
+        if data_args.min_frequency > 1:
+            advice.append("lower --min_frequency")
+        if data_args.vocab_size is not None:
+            advice.append("raise --vocab_size")
+        if not data_args.extend_vocabulary:
+            advice.append("add --extend_vocabulary to training that starts from a model")
         logger.warning(
-            "%.0f %% of the words of the %s split are not in the vocabulary. Add rows, lower --min_frequency, "
-            "or add --extend_vocabulary to training that starts from a model.",
+            "%.0f %% of the words of the %s split are not in the vocabulary. %s.",
             100 * share,
             split,
+            ", or ".join(advice),
         )
 
 
-def warn_of_new_words(train: TokenizedDataset, base: Optional[BaseModel]) -> None:
+def warn_of_new_words(train: TokenizedDataset, tokenizer: PreTrainedTokenizerFast, base: Optional[BaseModel]) -> None:
     """Logs a warning if most words of the training rows are unknown to the model that the training starts from."""
     if base is None or not len(train.token_ids):
         return
-    share = (train.token_ids >= len(base.vocabulary)).mean()
+    share = ((train.token_ids >= len(base.vocabulary)) | (train.token_ids == tokenizer.unk_token_id)).mean()
     if share > MOST:
         logger.warning(
             "%.0f %% of the words of the training rows are new to %s, which the training starts from. If they are in "
-            "another language, compare with --config quickstart, which starts from random weights.",
+            "another language, compare with --config quickstart --test_size 0, which starts from random weights.",
             100 * share,
             base.public_name,
         )
@@ -399,6 +409,8 @@ def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Pat
     else:
         new = len(tokenizer.get_vocab().keys() - base.vocabulary.keys())
         lines[-1] += f", {new:,} of them new"
+        if dropped := len(base.vocabulary.keys() - tokenizer.get_vocab().keys()):
+            lines[-1] += f"; {dropped:,} words of {base.public_name} dropped"
         labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
         kept = base.kept_labels(labels["label_names"], labels["problem_type"])
         lines.append(f"start    {base.public_name}; labels kept: {', '.join(kept) or 'none'}")

@@ -261,8 +261,6 @@ def _set_up_logging(training_args: Any) -> None:
 def _print_results(folder: Path, report: TrainingReport, logs: Optional[Path]) -> None:
     reported = report.results.get(report.reported)
     is_regression = reported is not None and reported.problem_type == REGRESSION
-    if "validation" in report.results and report.temperature == 1 and not is_regression:
-        print("Scores are not calibrated: with no validation errors there is nothing to calibrate on.")
     print()
     if reported is not None:
         print(_metrics_table(report.metrics))

@@ -1,6 +1,7 @@
 """The trainer of the classifiers."""
 
 import copy
+import logging
 import math
 import shutil
 import warnings
@@ -32,7 +33,7 @@ from ..data.targets import TargetScale
 from ..evaluation.activation import activate
 from ..evaluation.report import evaluate_scores, mean_loss, select_words
 from .adversarial import adversarial_step
-from .arguments import resolved_precision
+from .arguments import BrnnTrainingArguments, resolved_precision
 from .callbacks import ProgressTable, SamplerEpoch
 from .checkpoints import sync_to_disk
 from .device import keep_freed_memory
@@ -42,6 +43,8 @@ from .speed.cuda_graphs import GraphedClassifier
 from .speed.deduplicated_lstm import is_worthwhile, read_distinct_words
 from .speed.sparse_adamw import RowSparseAdamW, clip_grad_norm
 
+logger = logging.getLogger(__name__)
+
 # Steps between two synchronizations with the device.
 STEPS_PER_SYNC = 50
 # Tokens of a micro-batch on a CPU, padding included: 256 texts of 32 tokens.
@@ -50,6 +53,16 @@ MAX_MICRO_BATCH_TOKENS = 2**13
 
 def collate(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def use_one_gpu(args: BrnnTrainingArguments) -> None:
+    """Makes a process with several GPUs use the first one, if it trains adversarially: `DataParallel` can't."""
+    if args.adversarial_epsilon and args.n_gpu > 1:
+        logger.warning(
+            "Training on one of %d GPUs: adversarial_epsilon needs a process for each. accelerate launch starts them.",
+            args.n_gpu,
+        )
+        args._n_gpu = 1
 
 
 class NonFiniteError(FloatingPointError):
@@ -80,6 +93,7 @@ class BrnnTrainer(Trainer):
     ) -> None:
         self.problem_type = problem_type
         self.target_scale = target_scale
+        use_one_gpu(kwargs["args"])
         kwargs |= {"data_collator": collate, "compute_loss_func": self._mean_loss}
         with warnings.catch_warnings():
             # Trainer's own loss has none for several labels a text; ours has.
@@ -87,8 +101,6 @@ class BrnnTrainer(Trainer):
             super().__init__(compute_metrics=self._compute_metrics, **kwargs)
         # Trainer seeds all processes alike; each needs its own dropout masks.
         torch.manual_seed(self.args.seed + self.args.process_index)
-        if self.args.adversarial_epsilon and self.args.n_gpu > 1:
-            raise ValueError("adversarial_epsilon needs a process for each GPU: start with accelerate launch.")
         # The weights of the rows whose loss is computed.
         self._weights: Optional[torch.Tensor] = None
         self._counts = torch.zeros(2, dtype=torch.long, device=self.args.device)  # correct rows, all rows

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from hf_brnn import BrnnConfig, BrnnForSequenceClassification
-from hf_brnn.data.problem_type import MULTI_LABEL
+from hf_brnn.data.problem_type import MULTI_LABEL, SINGLE_LABEL
 from hf_brnn.evaluation.activation import activate
 from hf_brnn.evaluation.calibration import fit_temperature, fold_temperature
 from hf_brnn.evaluation.metrics import expected_calibration_error
@@ -34,14 +34,30 @@ def test_the_temperature_of_several_labels_is_the_one_they_were_drawn_with(tempe
     assert fit_temperature(logits * temperature, labels, MULTI_LABEL) == pytest.approx(temperature, rel=0.05)
 
 
+@pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL])
+def test_one_error_in_a_few_rows_does_not_make_a_model_sure_of_all_others(problem_type):
+    """Plain cross-entropy would choose the lowest temperature: all margins are 1, but that of the error is near 0."""
+    margins = np.append(np.ones(59), -0.001)
+    labels = np.arange(60) % 2
+    signed = np.where(labels, margins, -margins)
+    logits = np.stack([-signed / 2, signed / 2], axis=1)
+    if problem_type == MULTI_LABEL:
+        logits, labels = signed[:, None], labels[:, None]
+    scores = activate(logits / fit_temperature(logits, labels, problem_type), problem_type)
+    assert 0.95 < scores.max() < 0.99
+
+
 def test_scores_are_those_of_torch():
     logits = torch.tensor([[-120.0, 0.5, 130.0], [3.0, -2.0, 0.0]])
     np.testing.assert_allclose(activate(logits.numpy()), logits.softmax(dim=-1), atol=1e-7)
     np.testing.assert_allclose(activate(logits.numpy(), MULTI_LABEL), logits.sigmoid(), atol=1e-7)
 
 
-def test_rows_that_are_all_right_give_no_temperature():
-    assert fit_temperature(np.array([[2.0, -1.0], [-1.0, 3.0]]), np.array([0, 1])) == 1
+@pytest.mark.parametrize(("rows", "expected"), [(18, 19 / 20), (198, 199 / 200)])
+def test_rows_that_are_all_right_make_a_model_as_sure_as_their_number_allows(rows, expected):
+    logits, labels = np.tile([[2.0, -1.0], [-1.0, 2.0]], (rows // 2, 1)), np.tile([0, 1], rows // 2)
+    scores = activate(logits / fit_temperature(logits, labels))
+    np.testing.assert_allclose(scores.max(axis=1), expected, atol=1e-4)
 
 
 def test_a_folded_temperature_divides_the_logits_in_training_and_in_use():

@@ -28,9 +28,10 @@ from hf_brnn.training.build import build_trainer
 from hf_brnn.training.callbacks import CurvesCallback
 from hf_brnn.training.device import describe_processor
 from hf_brnn.training.history import epoch_history
+from hf_brnn.training.options import recipe_path
 from hf_brnn.training.prepare import prepare_data
 from hf_brnn.training.speed import batchwise_dropout
-from hf_brnn.training.trainer import MAX_MICRO_BATCH_TOKENS, STEPS_PER_SYNC, collate
+from hf_brnn.training.trainer import MAX_MICRO_BATCH_TOKENS, STEPS_PER_SYNC, collate, use_one_gpu
 
 QUICKSTART = REPOSITORY / "configs" / "quickstart.yaml"
 
@@ -484,8 +485,39 @@ def test_few_rows_get_more_epochs(tmp_path, options, epochs):
         tmp_path / "run", *sizes, "--num_train_epochs", 2, "--per_device_train_batch_size", 64, *options,
         "--early_stopping_patience", 0,
     )  # fmt: skip
-    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]) == epochs
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["history"][-1]["epoch"] == epochs
     assert (f"{epochs} epochs, because min_steps is" in process.stdout) == (epochs == 5)
+
+
+def test_epochs_that_min_steps_adds_are_evaluated_less_often(tmp_path):
+    sizes = ("--max_rows", 240, "--validation_size", 20, "--test_size", 20, "--per_device_train_batch_size", 64)
+    train(tmp_path / "run", *sizes, "--num_train_epochs", 3, "--min_steps", 40, "--load_best_model_at_end", False)
+    history = json.loads((tmp_path / "run" / "metrics.json").read_text())["history"]
+    assert [entry["epoch"] for entry in history] == [3, 6, 9, 10]
+    assert all({"loss", "accuracy", "eval_accuracy"} <= entry.keys() for entry in history)
+
+
+def test_a_process_with_several_gpus_trains_adversarially_on_one(tmp_path, caplog):
+    arguments = parse_arguments(["--adversarial_epsilon", 0.1, "--output_dir", tmp_path], QUICKSTART)
+    arguments.training._n_gpu = 3
+    use_one_gpu(arguments.training)
+    assert arguments.training.n_gpu == 1
+    assert "Training on one of 3 GPUs" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "expected"),
+    [
+        (["--freeze", "encoder"], "ngram_embeddings", False),
+        (["--freeze", "encoder", "--ngram_embeddings"], "ngram_embeddings", True),
+        (["--metric_for_best_model", "macro_f1"], "load_best_model_at_end", True),
+        (["--early_stopping_patience", 2], "load_best_model_at_end", True),
+        (["--early_stopping_patience", 0], "load_best_model_at_end", False),
+    ],
+)
+def test_an_option_sets_back_what_would_make_it_useless(option, name, expected):
+    arguments = parse_arguments([*option, "--output_dir", "run"], recipe_path("finetune"))
+    assert getattr(arguments.training, name) == expected
 
 
 def test_a_given_number_of_epochs_overrides_min_steps_of_the_recipe(tmp_path):
@@ -509,14 +541,19 @@ def test_the_best_checkpoint_is_the_one_that_is_saved(tmp_path):
 
 def test_of_epochs_with_the_same_metric_the_one_with_the_lowest_loss_is_saved(tmp_path, write_file):
     lines = [f"{'good' if row % 2 else 'bad'} day {row},{row % 2}" for row in range(200)]
-    rows = write_file("easy.csv", "\n".join(["text,label", *lines]))
-    train(tmp_path / "run", "--data_files", rows, "--num_train_epochs", 6, "--early_stopping_patience", 0)
+    rows = write_file("easy.csv", "\n".join(["text,label", *lines[20:]]))
+    validation = write_file("validation.csv", "\n".join(["text,label", *lines[:20]]))
+    files = ("--data_files", rows, "--validation_files", validation, "--test_size", 0)
+    train(tmp_path / "run", *files, "--num_train_epochs", 6, "--early_stopping_patience", 0)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     equal = [entry for entry in metrics["history"] if entry["eval_accuracy"] == 1]
     assert len(equal) > 1
     best = min(equal, key=lambda entry: entry["eval_loss"])
     assert metrics["training"]["best_epoch"] == best["epoch"] != equal[0]["epoch"]
-    assert metrics["validation"]["loss"] == pytest.approx(best["eval_loss"])
+    probabilities = TorchClassifier(tmp_path / "run")([line.partition(",")[0] for line in lines[:20]])
+    logits = torch.from_numpy(probabilities).double().log() * metrics["temperature"]
+    loss = torch.nn.functional.cross_entropy(logits, torch.arange(20) % 2).item()
+    assert loss == pytest.approx(best["eval_loss"], rel=1e-3)
 
 
 def test_choosing_a_model_on_the_test_part_is_refused(tmp_path):

@@ -291,7 +291,7 @@ def test_what_is_frozen_or_has_a_learning_rate_of_0_stays(make_trainer, write_ro
 
 def test_frozen_embeddings_and_ngrams_contradict(make_trainer, write_rows):
     with pytest.raises(ValueError, match="ngram_embeddings trains the embeddings, which freeze embeddings keeps"):
-        make_trainer(write_rows("new.csv", TEXTS, ["happy", "sad"]), "--freeze", "embeddings")
+        make_trainer(write_rows("new.csv", TEXTS, ["happy", "sad"]), "--freeze", "embeddings", "--ngram_embeddings")
 
 
 def test_the_saved_configuration_trains_the_same_model_and_the_card_names_the_first(
