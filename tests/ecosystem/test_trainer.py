@@ -170,7 +170,7 @@ def test_shards_that_are_not_whole_are_refused(shards, tmp_path, damage, message
 @pytest.mark.slow
 def test_a_training_that_evaluates_in_16_bits_saves_the_bytes_of_one_that_does_not(tmp_path):
     for name, options in (("plain", ()), ("cast", ("--bf16_full_eval",))):
-        short = ("--num_train_epochs", 1, "--max_rows", 200, "--hidden_size", 16)
+        short = ("--config", "quickstart", "--num_train_epochs", 1, "--max_rows", 200, "--hidden_size", 16)
         run_in_fork("scripts/train.py", *short, *options, "--output_dir", tmp_path / name)
     plain, cast = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("plain", "cast"))
     assert plain == cast
