@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 # What a training without a validation split can't do.
 WITHOUT_VALIDATION = {
     "eval_strategy": "no",
-    "save_strategy": "no",
     "load_best_model_at_end": False,
     "early_stopping_patience": 0,
 }

@@ -108,7 +108,6 @@ def parse_values(argv: Optional[Sequence[str]] = None) -> dict[str, Any]:
                     f"{name} is {given[name]!r}, which is for a data set on the Hub, but files are named too. Leave "
                     "out one of them."
                 )
-        recipe.pop("dataset_name", None)
     resume = given.get("resume_from_checkpoint")
     if resume is not None:
         is_true, is_false = (str(resume).lower() == text for text in ("true", "false"))

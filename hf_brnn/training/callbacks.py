@@ -51,14 +51,20 @@ class SamplerEpoch(TrainerCallback):
         self.sampler.set_epoch(int(state.epoch or 0))
 
 
+def has_more_epochs(args: TrainingArguments, state: TrainerState) -> bool:
+    """Whether `min_steps` makes more epochs than `num_train_epochs`."""
+    return args.max_steps < 0 and state.num_train_epochs > math.ceil(args.num_train_epochs)
+
+
 class FewerEvaluations(TrainerCallback):
     """Evaluates, logs and saves about `num_train_epochs` times where `min_steps` asks for more epochs."""
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        interval = max(1, state.num_train_epochs // math.ceil(args.num_train_epochs))
-        if args.max_steps < 0 and round(state.epoch or 0) % interval and state.global_step < state.max_steps:
+        interval = state.num_train_epochs // math.ceil(args.num_train_epochs)
+        is_last = state.global_step >= state.max_steps
+        if has_more_epochs(args, state) and round(state.epoch or 0) % interval and not is_last:
             control.should_evaluate = control.should_log = control.should_save = False
 
 
@@ -97,7 +103,7 @@ class ProgressTable(TrainerCallback):
         if state.is_world_process_zero:
             self.has_header = False
             self.last_line = time.monotonic()
-            if args.max_steps < 0 and state.num_train_epochs > math.ceil(args.num_train_epochs):
+            if has_more_epochs(args, state):
                 print(f"{state.num_train_epochs} epochs, because min_steps is {args.min_steps}")
             is_hidden = True if args.disable_tqdm else None  # None hides it where the output is not a terminal
             self.bar = tqdm(

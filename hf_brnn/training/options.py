@@ -26,6 +26,7 @@ DEFAULT_RECIPE = "finetune"
 # Options that, where they are given, also set a value of the recipe back to its default. With the value
 # of the recipe, they would have no effect, or contradict it.
 OVERRIDDEN = {
+    "data_files": "dataset_name",
     "early_stopping_patience": "load_best_model_at_end",
     "freeze": "ngram_embeddings",
     "metric_for_best_model": "load_best_model_at_end",

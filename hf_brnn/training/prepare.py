@@ -322,7 +322,9 @@ def warn_of_new_words(train: TokenizedDataset, tokenizer: PreTrainedTokenizerFas
     """Logs a warning if most words of the training rows are unknown to the model that the training starts from."""
     if base is None or not len(train.token_ids):
         return
-    share = ((train.token_ids >= len(base.vocabulary)) | (train.token_ids == tokenizer.unk_token_id)).mean()
+    words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    is_new = np.array([word not in base.vocabulary or word == tokenizer.unk_token for word in words])
+    share = is_new[train.token_ids].mean()
     if share > MOST:
         logger.warning(
             "%.0f %% of the words of the training rows are new to %s, which the training starts from. If they are in "
@@ -407,9 +409,9 @@ def _write_summary(summary: str, tokenizer: PreTrainedTokenizerFast, folder: Pat
     if base is None:
         lines.append("start    random weights")
     else:
-        new = len(tokenizer.get_vocab().keys() - base.vocabulary.keys())
-        lines[-1] += f", {new:,} of them new"
-        if dropped := len(base.vocabulary.keys() - tokenizer.get_vocab().keys()):
+        words, base_words = tokenizer.get_vocab().keys(), base.vocabulary.keys()
+        lines[-1] += f", {len(words - base_words):,} of them new"
+        if dropped := len(base_words - words):
             lines[-1] += f"; {dropped:,} words of {base.public_name} dropped"
         labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
         kept = base.kept_labels(labels["label_names"], labels["problem_type"])

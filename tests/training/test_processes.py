@@ -177,8 +177,8 @@ def test_two_machines_without_a_shared_disk_write_a_folder_each(tmp_path):
 
 
 TINY = (
-    *("--config", "quickstart", "--max_rows", 100, "--validation_size", 10, "--test_size", 10),
-    *("--hidden_size", 4, "--num_train_epochs", 2),
+    *QUICKSTART,
+    *("--max_rows", 100, "--validation_size", 10, "--test_size", 10, "--hidden_size", 4, "--num_train_epochs", 2),
 )
 
 

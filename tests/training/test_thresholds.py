@@ -29,14 +29,8 @@ def rows():
 @pytest.fixture(scope="module")
 def trained(rows):
     """A classifier with tuned thresholds; and what its training warned of."""
-    arguments = {
-        "recipe": "quickstart",
-        "hidden_size": 6,
-        "embedding_size": 8,
-        "num_train_epochs": 3,
-        "validation_size": 100,
-    }
-    return hf_brnn.BrnnClassifier(**arguments, options=OPTIONS).fit(*rows)
+    arguments = {"hidden_size": 6, "embedding_size": 8, "num_train_epochs": 3, "validation_size": 100}
+    return hf_brnn.BrnnClassifier("quickstart", **arguments, options=OPTIONS).fit(*rows)
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +79,8 @@ def test_every_runtime_chooses_by_them(trained, folder, rows):
 
 
 def test_a_label_that_is_missed_more_often_than_found_is_warned_of(rows, caplog):
-    arguments = {
-        "recipe": "quickstart",
-        "hidden_size": 4,
-        "embedding_size": 4,
-        "num_train_epochs": 1,
-        "learning_rate": 1e-6,
-    }
-    hf_brnn.BrnnClassifier(**arguments, verbose=True).fit(*rows)
+    arguments = {"hidden_size": 4, "embedding_size": 4, "num_train_epochs": 1, "learning_rate": 1e-6}
+    hf_brnn.BrnnClassifier("quickstart", **arguments, verbose=True).fit(*rows)
     assert "Recall below one half on the validation split: " in caplog.text
     assert "try --class_weight balanced" in caplog.text
 

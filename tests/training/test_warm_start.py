@@ -12,7 +12,7 @@ from arguments import parse_arguments
 from commands import run_main
 from forks import run_together
 from huggingface_hub import ModelCard
-from processes import start_training, train, wait_for_checkpoints
+from processes import QUICKSTART, start_training, train, wait_for_checkpoints
 from reports import make_report
 from safetensors.torch import load_file
 from transformers import AutoModel, PreTrainedTokenizerFast
@@ -202,11 +202,8 @@ def test_a_size_that_is_not_the_models_is_refused(base, write_rows, option, valu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ["--config", "quickstart", "--freeze", "encoder"],
-            "freeze is encoder, but this training starts from no model",
-        ),
-        (["--config", "quickstart", "--extend_vocabulary"], "extend_vocabulary is True.*give --model_name_or_path"),
+        ([*QUICKSTART, "--freeze", "encoder"], "freeze is encoder, but this training starts from no model"),
+        ([*QUICKSTART, "--extend_vocabulary"], "extend_vocabulary is True.*give --model_name_or_path"),
         (["--model_name_or_path", "BASE", "--vocab_size", "99", "--extend_vocabulary", "False"], "vocab_size is 99"),
         (
             ["--model_name_or_path", "BASE", "--vocab_size", "3", "--extend_vocabulary", "False"],
@@ -225,12 +222,12 @@ def test_options_that_do_not_fit_are_refused(base, write_rows, arguments, messag
     assert re.search(message, str(error.value) + capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("is_streaming", [False, True])
+@pytest.mark.parametrize("options", [[], ["--streaming"], ["--vocab_size", "10"]])
 @pytest.mark.parametrize(("texts", "is_told"), [(TEXTS, False), (("un jour triste", "le chat content"), True)])
-def test_rows_of_mostly_new_words_are_told_of(base, write_rows, tmp_path, caplog, is_streaming, texts, is_told):
+def test_rows_of_mostly_new_words_are_told_of(base, write_rows, tmp_path, caplog, options, texts, is_told):
     file = write_rows("new.csv", texts * 4, ["happy", "sad"] * 2 * len(texts))
     argv = [file, "--model_name_or_path", base, "--output_dir", tmp_path / "run", "--validation_size", 0]
-    arguments = build_arguments(parse_values([*map(str, argv), *["--streaming"] * is_streaming]))
+    arguments = build_arguments(parse_values([*map(str, argv), *options]))
     prepare_data(arguments.data, arguments.training, tmp_path / "data", base=BaseModel.find(str(base)))
     assert ("% of the words of the training rows are new to moods" in caplog.text) == is_told
 
@@ -251,10 +248,7 @@ def test_the_recipe_of_a_start_from_a_model_is_finetune():
 
 def test_a_training_starts_from_the_encoder_of_the_package_if_no_recipe_is_named(write_rows, tmp_path):
     file = write_rows("new.csv", TEXTS, ["happy", "sad"])
-    for config, start in (
-        ([], "brnn-tweet-encoder; labels kept: none"),
-        (["--config", "quickstart"], "random weights"),
-    ):
+    for config, start in (([], "brnn-tweet-encoder; labels kept: none"), (QUICKSTART, "random weights")):
         arguments = build_arguments(parse_values([str(file), *config, "--validation_size", "4", "--test_size", "0"]))
         base = BaseModel.find(arguments.model.model_name_or_path)
         summary = prepare_data(arguments.data, arguments.training, tmp_path / "data", base=base).summary
