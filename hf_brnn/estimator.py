@@ -27,7 +27,7 @@ from .inference.classifier import TorchClassifier
 from .model.modeling_brnn import BrnnForSequenceClassification, BrnnForTokenClassification
 from .training.arguments import build_arguments
 from .training.device import prepare_cpu
-from .training.options import DEFAULT_RECIPE, override, read_recipe, recipe_path
+from .training.options import DEFAULT_RECIPE, override, read_recipe, read_values, recipe_path
 from .training.run import train_model
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class BrnnEstimator(BaseEstimator):
             given["model_name_or_path"] = str(self.init_from)
         given = {name: value for name, value in given.items() if value is not None}
         given |= WITHOUT_VALIDATION if self.validation_size == 0 else {}
-        given |= self.options or {}
+        given |= read_values(self.options or {})
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
@@ -290,7 +290,8 @@ class BrnnClassifier(ClassifierMixin, BrnnEstimator):
             sample_weight: `(rows,)` weights of the rows in the loss.
 
         Raises:
-            ValueError: The lengths differ, a text, label or weight can't be used, or there are fewer than two labels.
+            ValueError: The lengths differ, an option, text, label or weight can't be used, or there are fewer than two
+                labels.
         """
         texts = check_texts(X)
         if is_multilabel(y):

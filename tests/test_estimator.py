@@ -1,5 +1,6 @@
 import csv
 import pickle
+import re
 
 import joblib
 import numpy as np
@@ -92,6 +93,28 @@ def test_weights_of_rows_and_labels_count(rows):
         probability_of_bad(class_weight={"sad": 2})
     with pytest.raises(ValueError, match="a number of 0 or more for each of the 100 rows"):
         probability_of_bad(sample_weight=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"word_dropot": 0.2}, "unknown key 'word_dropot'. Did you mean word_dropout?"),
+        ({"word_dropout": "much"}, "word_dropout is 'much', but must be a number."),
+        ({"label_names": {0: "bad"}}, "label_names is {0: 'bad'}, but must be a list."),
+        ({"model_name_or_path": None}, "this training starts from no model: give --model_name_or_path, or use"),
+    ],
+)
+def test_a_wrong_option_is_refused(rows, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        hf_brnn.BrnnClassifier(options=options).fit(*rows)
+
+
+def test_options_are_read_as_those_of_a_recipe_are(rows):
+    texts, labels = (values[:100] for values in rows)
+    weighted = hf_brnn.BrnnClassifier(**QUICK, class_weight={"bad": 9}).fit(texts, labels)
+    for options in ({"class_weight": {"bad": 9}}, {"class_weight": "bad=9"}, {"class_weight": ("bad=9",)}):
+        same = hf_brnn.BrnnClassifier(**QUICK, options=options).fit(texts, labels)
+        np.testing.assert_array_equal(same.predict_proba(texts), weighted.predict_proba(texts))
 
 
 @pytest.mark.parametrize("copy", [lambda x: pickle.loads(pickle.dumps(x)), "joblib"], ids=["pickle", "joblib"])

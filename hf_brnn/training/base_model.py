@@ -98,7 +98,8 @@ def with_model_values(values: Mapping[str, Any]) -> dict[str, Any]:
         for name in START_OPTIONS:
             if values.get(name):
                 raise ValueError(
-                    f"{name} is {values[name]}, but this training starts from no model: give --model_name_or_path."
+                    f"{name} is {values[name]}, but this training starts from no model: give --model_name_or_path, or "
+                    "use a recipe that starts from random weights, such as quickstart."
                 )
         return dict(values)
     own = {

@@ -185,17 +185,26 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not a YAML file ({error}).") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path}: must hold 'name: value' lines.")
+    try:
+        found = read_values(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def read_values(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Reads the values of options by name, as YAML or Python have them: numbers, texts, lists and dicts.
+
+    Raises:
+        ValueError: A name is unknown, or a value is not of its kind.
+    """
     found = {}
     for key, value in values.items():
         name = OLD_NAMES.get(str(key), str(key))
         option = all_options().get(name)
         if option is None:
-            raise ValueError(f"{path}: unknown key {key!r}.{did_you_mean(str(key), all_options())}")
-        if value is not None:
-            try:
-                found[name] = _from_yaml(option, value)
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"unknown key {key!r}.{did_you_mean(str(key), all_options())}")
+        found[name] = None if value is None else _read_value(option, value)
     return found
 
 
@@ -205,12 +214,16 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in recipe.items() if name not in dropped} | dict(given)
 
 
-def _from_yaml(option: Option, value: Any) -> Any:
-    if isinstance(value, list):
+def _read_value(option: Option, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
         if bools := [item for item in value if isinstance(item, bool)]:
             raise ValueError(f"{option.name} holds {bools[0]}. Put yes, no, true and false into quotes.")
         return [option.parse(str(item)) for item in value]
     if isinstance(value, dict):
+        if option.name == "class_weight":
+            return [f"{label}={weight}" for label, weight in value.items()]
+        if option.is_list:
+            raise ValueError(f"{option.name} is {value}, but must be a list.")
         return json.dumps(value)
     if value is False and option.name.endswith("_strategy"):  # YAML reads a bare no as false
         return "no"
