@@ -192,7 +192,7 @@ class BrnnEstimator(BaseEstimator):
             given["model_name_or_path"] = str(self.init_from)
         given = {name: value for name, value in given.items() if value is not None}
         given |= WITHOUT_VALIDATION if self.validation_size == 0 else {}
-        given |= read_values(self.options or {})
+        given = read_values(given | (self.options or {}))
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)):
             seed = check_random_state(seed).randint(2**31)
@@ -336,11 +336,11 @@ class BrnnClassifier(ClassifierMixin, BrnnEstimator):
             names: The names of the labels.
         """
         if not isinstance(self.class_weight, dict):
-            return {} if self.class_weight is None else {"class_weight": [self.class_weight]}
+            return {"class_weight": self.class_weight}
         for label in self.class_weight:
             if label not in names:
                 raise ValueError(f"class_weight has {label!r}, but y holds {list(names)}. Name one of these.")
-        return {"class_weight": [f"{names[label]}={weight}" for label, weight in self.class_weight.items()]}
+        return {"class_weight": {names[label]: weight for label, weight in self.class_weight.items()}}
 
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803
         """Returns `(rows, num_labels)` float32 probabilities of the labels in `classes_`."""
